@@ -1,0 +1,443 @@
+//! What the ledger records, and [`Step`], the only thing it appends.
+//!
+//! Entries are read for ever: a change here must answer what an old gateway makes
+//! of a new entry and a new gateway of an old one. Grow by new variants and by
+//! fields with a default.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::decision::{Bypass, Decision, RuleUsed};
+use crate::ids::{Digest, GroupName, PolicyName, RequestId, ResourceName, RuleName, SessionId, UserId};
+use crate::input::Vote;
+use crate::request::{Asked, Decider, Grant};
+use crate::resource::Resource;
+use crate::rule::Rule;
+use crate::session::{End, Opened};
+use crate::user::{Profile, Token};
+
+/// What kind of thing a stream is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A request.
+    Request,
+    /// A session.
+    Session,
+    /// A person.
+    User,
+    /// A resource.
+    Resource,
+    /// A rule.
+    Rule,
+    /// A policy.
+    Policy,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Request, Self::Session, Self::User, Self::Resource, Self::Rule, Self::Policy];
+
+    /// As it is written in a stream's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Session => "session",
+            Self::User => "user",
+            Self::Resource => "resource",
+            Self::Rule => "rule",
+            Self::Policy => "policy",
+        }
+    }
+}
+
+/// The thing that an entry is about, written `request/abc`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Stream {
+    kind: Kind,
+    name: String,
+}
+
+impl Stream {
+    fn new(kind: Kind, name: &str) -> Self {
+        Self { kind, name: name.to_owned() }
+    }
+
+    /// A request's.
+    pub fn request(id: &RequestId) -> Self {
+        Self::new(Kind::Request, id.as_str())
+    }
+
+    /// A session's.
+    pub fn session(id: &SessionId) -> Self {
+        Self::new(Kind::Session, id.as_str())
+    }
+
+    /// A person's.
+    pub fn user(id: &UserId) -> Self {
+        Self::new(Kind::User, id.as_str())
+    }
+
+    /// A resource's.
+    pub fn resource(name: &ResourceName) -> Self {
+        Self::new(Kind::Resource, name.as_str())
+    }
+
+    /// A rule's.
+    pub fn rule(name: &RuleName) -> Self {
+        Self::new(Kind::Rule, name.as_str())
+    }
+
+    /// A policy's.
+    pub fn policy(name: &PolicyName) -> Self {
+        Self::new(Kind::Policy, name.as_str())
+    }
+
+    /// What kind of thing it is about.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Which one.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind.as_str(), self.name)
+    }
+}
+
+impl From<Stream> for String {
+    fn from(stream: Stream) -> Self {
+        stream.to_string()
+    }
+}
+
+impl TryFrom<String> for Stream {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let unknown = || format!("`{text}` is not the name of a stream");
+        let (kind, name) = text.split_once('/').ok_or_else(unknown)?;
+        let kind = Kind::ALL.into_iter().find(|one| one.as_str() == kind).ok_or_else(unknown)?;
+        Ok(Self::new(kind, name))
+    }
+}
+
+/// Who did it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Actor {
+    /// A person.
+    User(UserId),
+    /// The gateway itself: a timer, a policy, its own start.
+    Gateway,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => id.fmt(f),
+            Self::Gateway => f.pad("the gateway"),
+        }
+    }
+}
+
+/// How a request came to be approved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Those whose approvals were on record, in the order they came.
+    pub approvers: Vec<UserId>,
+    /// Who forced it.
+    pub forced_by: Option<UserId>,
+    /// The policies that did not wait for people.
+    pub bypasses: Vec<Bypass>,
+    /// The group that may always enter.
+    pub standing: Option<GroupName>,
+    /// The rules and policy versions that decided.
+    pub rules: Vec<RuleUsed>,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "type")]
+pub enum Happened {
+    /// Somebody asked.
+    RequestSubmitted {
+        /// What exactly.
+        asked: Box<Asked>,
+    },
+    /// Somebody voted.
+    VoteCast {
+        /// The vote.
+        vote: Vote,
+    },
+    /// Somebody tried to vote and was refused.
+    VoteRefused {
+        /// The vote that was not counted.
+        vote: Vote,
+        /// The refusal's code.
+        why: String,
+    },
+    /// The policies were asked.
+    RequestDecided {
+        /// What they said together.
+        decision: Box<Decision>,
+        /// Where the whole record is.
+        record: Digest,
+    },
+    /// Access is open.
+    RequestApproved {
+        /// How that came about.
+        approval: Box<Approval>,
+        /// From when to when.
+        grant: Grant,
+    },
+    /// Access is refused.
+    RequestRejected {
+        /// Who or what rejected it.
+        by: Decider,
+        /// Why; may be empty.
+        why: String,
+    },
+    /// The requester withdrew it.
+    RequestCancelled,
+    /// Nobody answered in time.
+    RequestTimedOut,
+    /// Access was taken away.
+    RequestRevoked {
+        /// Why.
+        why: String,
+    },
+    /// Access ended on time.
+    RequestExpired,
+    /// The approved command was started: its one run.
+    CommandStarted {
+        /// The session that runs it.
+        session: SessionId,
+    },
+    /// A session was opened.
+    SessionOpened {
+        /// Under which grant, until when.
+        opened: Opened,
+    },
+    /// A session goes on under another grant.
+    SessionCarried {
+        /// The other grant.
+        request: RequestId,
+        /// Its end.
+        until: Timestamp,
+    },
+    /// A session ended.
+    SessionEnded {
+        /// Why.
+        end: End,
+    },
+    /// A person was added or changed.
+    UserSaved {
+        /// What the operator says of them.
+        profile: Profile,
+    },
+    /// A token was issued.
+    TokenIssued {
+        /// All but its secret.
+        token: Token,
+    },
+    /// A token was taken back.
+    TokenRevoked {
+        /// Which.
+        id: String,
+    },
+    /// A password was set.
+    PasswordSet,
+    /// A resource was added or changed.
+    ResourceSaved {
+        /// What it is now.
+        resource: Box<Resource>,
+    },
+    /// A resource was removed.
+    ResourceRemoved,
+    /// A rule was added or changed.
+    RuleSaved {
+        /// What it is now.
+        rule: Box<Rule>,
+    },
+    /// A rule was removed.
+    RuleRemoved,
+    /// A component was loaded.
+    PolicyLoaded {
+        /// Which.
+        version: crate::policy::Version,
+    },
+    /// Another version decides.
+    PolicyActivated {
+        /// Which.
+        digest: Digest,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// One thing that happened to one stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// What it is about.
+    pub stream: Stream,
+    /// The how-manieth entry of that stream it is, from 1.
+    pub revision: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who did it.
+    pub by: Actor,
+    /// What happened.
+    #[serde(flatten)]
+    pub happened: Happened,
+}
+
+/// A condition on a stream that a step does not itself change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guard {
+    /// The stream.
+    pub stream: Stream,
+    /// How many entries it must have.
+    pub revision: u64,
+}
+
+/// One legal change, ready to be appended: all of its entries or none.
+///
+/// Only this crate makes one. An entry's revision is also the condition under
+/// which it may be appended: its stream has exactly one entry less.
+#[must_use = "a step does nothing until the ledger appends it"]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    entries: Vec<Entry>,
+    guards: Vec<Guard>,
+}
+
+impl Step {
+    pub(crate) fn one(stream: Stream, revision: u64, by: Actor, at: Timestamp, happened: Happened) -> Self {
+        Self::many(&stream, revision, &by, at, vec![happened])
+    }
+
+    pub(crate) fn many(
+        stream: &Stream,
+        revision: u64,
+        by: &Actor,
+        at: Timestamp,
+        happened: Vec<Happened>,
+    ) -> Self {
+        let entries = (revision + 1..).zip(happened).map(|(revision, happened)| Entry {
+            stream: stream.clone(),
+            revision,
+            at,
+            by: by.clone(),
+            happened,
+        });
+        Self { entries: entries.collect(), guards: Vec::new() }
+    }
+
+    /// Both together. `other` was made from what this one leaves.
+    pub fn and(mut self, other: Self) -> Self {
+        self.entries.extend(other.entries);
+        self.guards.extend(other.guards);
+        self
+    }
+
+    pub(crate) fn only_while(mut self, stream: Stream, revision: u64) -> Self {
+        self.guards.push(Guard { stream, revision });
+        self
+    }
+
+    /// What will be appended, in order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// What must hold besides.
+    pub fn guards(&self) -> &[Guard] {
+        &self.guards
+    }
+}
+
+/// Something folded from the entries of its stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum View {
+    /// A request.
+    Request(Box<crate::request::Request>),
+    /// A session.
+    Session(Box<crate::session::Session>),
+    /// A person.
+    User(Box<crate::user::User>),
+    /// A resource.
+    Resource(Box<Resource>),
+    /// A rule.
+    Rule(Box<Rule>),
+    /// A policy.
+    Policy(Box<crate::policy::Policy>),
+}
+
+/// An entry that cannot follow what was there before.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("entry {revision} of {stream} does not follow what is there")]
+pub struct BrokenEntry {
+    /// The stream.
+    pub stream: Stream,
+    /// The entry's revision.
+    pub revision: u64,
+}
+
+/// What a stream's thing is after `entry`: none where it was removed. `before` is
+/// what [`fold`] gave for the entry before; after a removal, the revision goes on
+/// counting, so `revision_before` says it where there is no thing to say it.
+pub fn fold(before: Option<View>, revision_before: u64, entry: &Entry) -> Result<Option<View>, BrokenEntry> {
+    let broken = || BrokenEntry { stream: entry.stream.clone(), revision: entry.revision };
+    if entry.revision != revision_before + 1 {
+        return Err(broken());
+    }
+    let Entry { stream, at, by, happened, .. } = entry;
+    let view = match (stream.kind(), before) {
+        (Kind::Request, before) => {
+            let before = match before {
+                Some(View::Request(request)) => Some(*request),
+                None => None,
+                Some(_) => return Err(broken()),
+            };
+            crate::request::Request::fold(before, entry).map(|one| View::Request(Box::new(one)))
+        }
+        (Kind::Session, Some(View::Session(session))) => {
+            crate::session::Session::fold(Some(*session), entry).map(|one| View::Session(Box::new(one)))
+        }
+        (Kind::Session, None) => {
+            crate::session::Session::fold(None, entry).map(|one| View::Session(Box::new(one)))
+        }
+        (Kind::User, Some(View::User(user))) => {
+            crate::user::User::fold(Some(*user), stream, *at, happened).map(|one| View::User(Box::new(one)))
+        }
+        (Kind::User, None) => {
+            crate::user::User::fold(None, stream, *at, happened).map(|one| View::User(Box::new(one)))
+        }
+        (Kind::Policy, Some(View::Policy(policy))) => {
+            crate::policy::Policy::fold(Some(*policy), stream, by, *at, happened)
+                .map(|one| View::Policy(Box::new(one)))
+        }
+        (Kind::Policy, None) => crate::policy::Policy::fold(None, stream, by, *at, happened)
+            .map(|one| View::Policy(Box::new(one))),
+        (Kind::Resource, _) => match happened {
+            Happened::ResourceSaved { resource } => Some(View::Resource(resource.clone())),
+            Happened::ResourceRemoved => return Ok(None),
+            _ => None,
+        },
+        (Kind::Rule, _) => match happened {
+            Happened::RuleSaved { rule } => Some(View::Rule(rule.clone())),
+            Happened::RuleRemoved => return Ok(None),
+            _ => None,
+        },
+        _ => None,
+    };
+    view.map(Some).ok_or_else(broken)
+}

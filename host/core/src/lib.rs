@@ -1,0 +1,33 @@
+//! The life of an access request, as pure functions.
+//!
+//! | module | is |
+//! |---|---|
+//! | [`ids`] | names and digests |
+//! | [`duration`] | how long access is asked for, and how people write it |
+//! | [`input`] | everything a policy may see |
+//! | [`verdict`] | one policy's answer |
+//! | [`decision`] | the verdicts of all policies of all rules, combined |
+//! | [`people`] | who could meet a requirement |
+//! | [`user`], [`resource`], [`rule`], [`policy`] | what operators configure |
+//! | [`request`] | the life of a request: states, steps, guard-rails |
+//! | [`session`] | a live connection under a grant |
+//! | [`entry`] | what the ledger records; [`entry::Step`] is the only thing it appends |
+//!
+//! Not here: I/O, async, clocks, randomness. `now` and ids are arguments.
+
+pub mod decision;
+pub mod duration;
+pub mod entry;
+pub mod ids;
+pub mod input;
+pub mod people;
+pub mod policy;
+pub mod refused;
+pub mod request;
+pub mod resource;
+pub mod rule;
+pub mod session;
+pub mod user;
+pub mod verdict;
+
+pub use jiff::Timestamp;

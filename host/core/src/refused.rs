@@ -1,0 +1,231 @@
+//! Why the rules said no. Refused is not failed: this is shown to people.
+
+use crate::Timestamp;
+use crate::ids::{Digest, PolicyName, ResourceName, UserId};
+use crate::rule::AccessType;
+use crate::verdict::Audience;
+
+/// The rules said no.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The requester voted on their own request.
+    #[error("this is your own request: your own vote never counts")]
+    OwnRequest {
+        /// Who.
+        by: UserId,
+    },
+    /// No policy counts this person's vote.
+    #[error("{by} is not eligible to vote on this request: {}", who_is(.voters))]
+    NotEligible {
+        /// Who.
+        by: UserId,
+        /// Who is eligible.
+        voters: Audience,
+    },
+    /// Nobody can be said to be eligible while a policy does not answer.
+    #[error(
+        "the vote cannot be counted now: policy {policy} does not answer ({fault}); vote again once it is replaced"
+    )]
+    NoAnswer {
+        /// Which policy.
+        policy: PolicyName,
+        /// Its fault.
+        fault: String,
+    },
+    /// They have voted.
+    #[error("{by} has already voted on this request, at {at:.0}")]
+    AlreadyVoted {
+        /// Who.
+        by: UserId,
+        /// When.
+        at: Timestamp,
+    },
+    /// The request is no longer open.
+    #[error("already decided: {state} by {by} at {at:.0}")]
+    AlreadyDecided {
+        /// Its state in capitals.
+        state: &'static str,
+        /// Who or what decided it.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Forcing needs a reason.
+    #[error("say why: a forced approval needs a comment")]
+    ReasonMissing,
+    /// Only an approval can be forced.
+    #[error("only an approval can be forced; any eligible rejection already ends the request")]
+    ForcedRejection,
+    /// Not in a force group.
+    #[error("{by} may not force an approval here ({}); a normal vote may still be possible", who_is(.forcers))]
+    NotForcer {
+        /// Who.
+        by: UserId,
+        /// Who may.
+        forcers: Audience,
+    },
+    /// No rule lets this person ask for this in this way.
+    #[error("no access request rule covers {user} asking for {access_type} access to {resource}")]
+    NotCovered {
+        /// Who asked.
+        user: UserId,
+        /// For what.
+        resource: ResourceName,
+        /// In which way.
+        access_type: AccessType,
+    },
+    /// The resource does not support this way of asking.
+    #[error("{resource} does not support {access_type} access")]
+    UnsupportedAccess {
+        /// Which resource.
+        resource: ResourceName,
+        /// Which way.
+        access_type: AccessType,
+    },
+    /// More time than allowed.
+    #[error("{asked} is too long: the maximum is {max}, set by {set_by}")]
+    DurationTooLong {
+        /// What was asked.
+        asked: String,
+        /// What is allowed.
+        max: String,
+        /// Who set that.
+        set_by: String,
+    },
+    /// Only the requester cancels.
+    #[error("only the requester can cancel a request; reject it or, once approved, revoke it")]
+    NotRequester,
+    /// This person cannot take access away.
+    #[error("only an admin, the requester or one of the approvers can revoke this access")]
+    NotRevoker,
+    /// There is no access to use.
+    #[error("there is no open access: the request is {state}")]
+    NotOpen {
+        /// Its state in capitals.
+        state: &'static str,
+    },
+    /// This is somebody else's grant.
+    #[error("this access was granted to somebody else")]
+    NotYours,
+    /// The command was run already.
+    #[error("this command was approved for one run and has run")]
+    AlreadyRun,
+    /// Something else was approved.
+    #[error("this is not what was approved: the command, its arguments or its input differ")]
+    NotWhatWasApproved,
+    /// The person is switched off.
+    #[error("{user} is not active")]
+    Inactive {
+        /// Who.
+        user: UserId,
+    },
+    /// A text or list is too long.
+    #[error("{what} is too long: at most {max} {unit}")]
+    TooLong {
+        /// What.
+        what: &'static str,
+        /// How long it may be.
+        max: usize,
+        /// In what.
+        unit: &'static str,
+    },
+    /// A field makes no sense.
+    #[error("{what}: {why}")]
+    Invalid {
+        /// Which field.
+        what: &'static str,
+        /// What would be right.
+        why: String,
+    },
+    /// A policy refuses its config.
+    #[error("policy {policy} refuses its config at {path}: {why}")]
+    BadConfig {
+        /// Which policy.
+        policy: String,
+        /// Where, as a JSON pointer.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// There is nothing of that name.
+    #[error("there is no {what} `{name}`")]
+    Unknown {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// Something else needs it.
+    #[error("{what} {name} is in use by {by}")]
+    InUse {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// What needs it.
+        by: String,
+    },
+    /// Somebody must be able to configure the gateway.
+    #[error("{user} is the last active admin; make somebody else one first")]
+    LastAdmin {
+        /// Who.
+        user: UserId,
+    },
+    /// It decides already.
+    #[error("version {} of policy {policy} is active already", .digest.short())]
+    AlreadyActive {
+        /// Which policy.
+        policy: PolicyName,
+        /// Which version.
+        digest: Digest,
+    },
+    /// There is no version to go back to.
+    #[error("policy {policy} has no earlier version to go back to")]
+    NothingBefore {
+        /// Which policy.
+        policy: PolicyName,
+    },
+    /// The session has ended.
+    #[error("the session has ended")]
+    SessionEnded,
+}
+
+impl Refused {
+    /// Stable, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::OwnRequest { .. } => "own-request",
+            Self::NotEligible { .. } => "not-eligible",
+            Self::NoAnswer { .. } => "no-answer",
+            Self::AlreadyVoted { .. } => "already-voted",
+            Self::AlreadyDecided { .. } => "already-decided",
+            Self::ReasonMissing => "reason-missing",
+            Self::ForcedRejection => "forced-rejection",
+            Self::NotForcer { .. } => "not-forcer",
+            Self::NotCovered { .. } => "not-covered",
+            Self::UnsupportedAccess { .. } => "unsupported-access",
+            Self::DurationTooLong { .. } => "duration-too-long",
+            Self::NotRequester => "not-requester",
+            Self::NotRevoker => "not-revoker",
+            Self::NotOpen { .. } => "not-open",
+            Self::NotYours => "not-yours",
+            Self::AlreadyRun => "already-run",
+            Self::NotWhatWasApproved => "not-what-was-approved",
+            Self::Inactive { .. } => "inactive",
+            Self::TooLong { .. } => "too-long",
+            Self::Invalid { .. } => "invalid",
+            Self::BadConfig { .. } => "bad-config",
+            Self::Unknown { .. } => "unknown",
+            Self::InUse { .. } => "in-use",
+            Self::LastAdmin { .. } => "last-admin",
+            Self::AlreadyActive { .. } => "already-active",
+            Self::NothingBefore { .. } => "nothing-before",
+            Self::SessionEnded => "session-ended",
+        }
+    }
+}
+
+fn who_is(audience: &Audience) -> String {
+    let names: Vec<&str> = audience.groups.iter().chain(&audience.users).map(String::as_str).collect();
+    if names.is_empty() { "nobody is".to_owned() } else { format!("that takes {}", names.join(" or ")) }
+}

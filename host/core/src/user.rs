@@ -1,0 +1,191 @@
+//! A person who can sign in. People are never removed, only switched off: a name
+//! in the ledger must not come to mean somebody else.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::entry::{Actor, Happened, Step, Stream};
+use crate::ids::{GroupName, UserId};
+use crate::input::Principal;
+use crate::refused::Refused;
+
+/// Members may configure the gateway.
+pub const ADMIN: &str = "admin";
+/// Members may read everything and change nothing.
+pub const AUDITOR: &str = "auditor";
+
+/// The most groups one person can be in.
+pub const GROUPS_MAX: usize = 200;
+
+/// What an operator says of a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Empty if none is known.
+    #[serde(default)]
+    pub email: String,
+    /// The groups they are in.
+    #[serde(default)]
+    pub groups: BTreeSet<GroupName>,
+    /// Whether they can sign in, ask and vote.
+    #[serde(default = "yes")]
+    pub active: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A token that stands for its owner. The secret itself is never here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// Which token.
+    pub id: String,
+    /// What its owner calls it.
+    pub label: String,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+    /// When it was taken back.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl Token {
+    /// Whether it works at `now`.
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && now < self.expires_at
+    }
+}
+
+/// A person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Their name.
+    pub id: UserId,
+    /// What the operator says of them.
+    #[serde(flatten)]
+    pub profile: Profile,
+    /// Their tokens; those that ended are dropped when another is issued.
+    #[serde(default)]
+    pub tokens: Vec<Token>,
+    /// How many entries made them what they are.
+    pub revision: u64,
+}
+
+impl User {
+    /// Them, as policies see them.
+    pub fn principal(&self) -> Principal {
+        Principal {
+            id: self.id.clone(),
+            email: self.profile.email.clone(),
+            groups: self.profile.groups.iter().cloned().collect(),
+            attributes: Vec::new(),
+        }
+    }
+
+    /// Whether they may configure the gateway.
+    pub fn is_admin(&self) -> bool {
+        self.profile.active && self.profile.groups.iter().any(|group| group.as_str() == ADMIN)
+    }
+
+    /// Whether they may read everything.
+    pub fn is_auditor(&self) -> bool {
+        let groups = &self.profile.groups;
+        self.profile.active && groups.iter().any(|g| g.as_str() == ADMIN || g.as_str() == AUDITOR)
+    }
+
+    /// A token was issued.
+    pub fn issue(&self, token: Token, by: Actor, now: Timestamp) -> Step {
+        Step::one(self.stream(), self.revision, by, now, Happened::TokenIssued { token })
+    }
+
+    /// A token is taken back.
+    pub fn revoke(&self, id: &str, by: Actor, now: Timestamp) -> Result<Step, Refused> {
+        match self.tokens.iter().find(|token| token.id == id) {
+            Some(token) if token.revoked_at.is_none() => {
+                let happened = Happened::TokenRevoked { id: id.to_owned() };
+                Ok(Step::one(self.stream(), self.revision, by, now, happened))
+            }
+            _ => Err(Refused::Unknown { what: "token", name: id.to_owned() }),
+        }
+    }
+
+    /// A new password was set; the hash is kept elsewhere. All tokens end with
+    /// the old password.
+    pub fn set_password(&self, by: Actor, now: Timestamp) -> Step {
+        Step::one(self.stream(), self.revision, by, now, Happened::PasswordSet)
+    }
+
+    fn stream(&self) -> Stream {
+        Stream::user(&self.id)
+    }
+
+    /// The person after `happened`, or nobody where the two do not fit.
+    pub(crate) fn fold(
+        before: Option<Self>,
+        stream: &Stream,
+        at: Timestamp,
+        happened: &Happened,
+    ) -> Option<Self> {
+        let mut user = match (before, happened) {
+            (Some(user), _) => user,
+            (None, Happened::UserSaved { profile }) => Self {
+                id: stream.name().parse().ok()?,
+                profile: profile.clone(),
+                tokens: Vec::new(),
+                revision: 0,
+            },
+            (None, _) => return None,
+        };
+        match happened {
+            Happened::UserSaved { profile } => user.profile = profile.clone(),
+            Happened::TokenIssued { token } => {
+                user.tokens.retain(|token| token.is_valid(at));
+                user.tokens.push(token.clone());
+            }
+            Happened::TokenRevoked { id } => {
+                for token in user.tokens.iter_mut().filter(|token| token.id == *id) {
+                    token.revoked_at = Some(at);
+                }
+            }
+            Happened::PasswordSet => {
+                for token in user.tokens.iter_mut().filter(|token| token.revoked_at.is_none()) {
+                    token.revoked_at = Some(at);
+                }
+            }
+            _ => return None,
+        }
+        user.revision += 1;
+        Some(user)
+    }
+}
+
+/// Saves what an operator says of a person. `other_admins` is how many active
+/// admins there are besides them: the last one cannot be lost.
+pub fn save(
+    id: &UserId,
+    before: Option<&User>,
+    profile: Profile,
+    other_admins: usize,
+    by: Actor,
+    now: Timestamp,
+) -> Result<Step, Refused> {
+    if profile.groups.len() > GROUPS_MAX {
+        return Err(Refused::TooLong { what: "the list of groups", max: GROUPS_MAX, unit: "groups" });
+    }
+    if profile.email.len() > 254 || profile.email.chars().any(char::is_control) {
+        return Err(Refused::Invalid {
+            what: "email",
+            why: "at most 254 characters, none of them control characters".to_owned(),
+        });
+    }
+    let stays = profile.active && profile.groups.iter().any(|group| group.as_str() == ADMIN);
+    if before.is_some_and(User::is_admin) && !stays && other_admins == 0 {
+        return Err(Refused::LastAdmin { user: id.clone() });
+    }
+    let revision = before.map_or(0, |user| user.revision);
+    Ok(Step::one(Stream::user(id), revision, by, now, Happened::UserSaved { profile }))
+}
