@@ -200,7 +200,9 @@ pub enum Happened {
     },
     /// Access is refused.
     RequestRejected {
-        /// Who or what rejected it.
+        /// Who or what rejected it. Not `by`, which the entry says already: the two
+        /// stand side by side in its JSON.
+        #[serde(rename = "decider")]
         by: Decider,
         /// Why; may be empty.
         why: String,
