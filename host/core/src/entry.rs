@@ -4,6 +4,8 @@
 //! of a new entry and a new gateway of an old one. Grow by new variants and by
 //! fields with a default.
 
+mod view;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,8 @@ use crate::resource::Resource;
 use crate::rule::Rule;
 use crate::session::{End, Opened};
 use crate::user::{Profile, Token};
+
+pub use view::{BrokenEntry, View, fold};
 
 /// What kind of thing a stream is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -122,7 +126,7 @@ impl From<Stream> for String {
 impl TryFrom<String> for Stream {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
-        let unknown = || format!("`{text}` is not the name of a stream");
+        let unknown = || format!("`{}` is not the name of a stream", crate::text::shown(&text, 80));
         let (kind, name) = text.split_once('/').ok_or_else(unknown)?;
         let kind = Kind::ALL.into_iter().find(|one| one.as_str() == kind).ok_or_else(unknown)?;
         Ok(Self::new(kind, name))
@@ -323,7 +327,8 @@ pub struct Step {
 
 impl Step {
     pub(crate) fn one(stream: Stream, revision: u64, by: Actor, at: Timestamp, happened: Happened) -> Self {
-        Self::many(&stream, revision, &by, at, vec![happened])
+        let entry = Entry { stream, revision: revision + 1, at, by, happened };
+        Self { entries: vec![entry], guards: Vec::new() }
     }
 
     pub(crate) fn many(
@@ -364,82 +369,4 @@ impl Step {
     pub fn guards(&self) -> &[Guard] {
         &self.guards
     }
-}
-
-/// Something folded from the entries of its stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum View {
-    /// A request.
-    Request(Box<crate::request::Request>),
-    /// A session.
-    Session(Box<crate::session::Session>),
-    /// A person.
-    User(Box<crate::user::User>),
-    /// A resource.
-    Resource(Box<Resource>),
-    /// A rule.
-    Rule(Box<Rule>),
-    /// A policy.
-    Policy(Box<crate::policy::Policy>),
-}
-
-/// An entry that cannot follow what was there before.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("entry {revision} of {stream} does not follow what is there")]
-pub struct BrokenEntry {
-    /// The stream.
-    pub stream: Stream,
-    /// The entry's revision.
-    pub revision: u64,
-}
-
-/// What a stream's thing is after `entry`: none where it was removed. `before` is
-/// what [`fold`] gave for the entry before; after a removal, the revision goes on
-/// counting, so `revision_before` says it where there is no thing to say it.
-pub fn fold(before: Option<View>, revision_before: u64, entry: &Entry) -> Result<Option<View>, BrokenEntry> {
-    let broken = || BrokenEntry { stream: entry.stream.clone(), revision: entry.revision };
-    if entry.revision != revision_before + 1 {
-        return Err(broken());
-    }
-    let Entry { stream, at, by, happened, .. } = entry;
-    let view = match (stream.kind(), before) {
-        (Kind::Request, before) => {
-            let before = match before {
-                Some(View::Request(request)) => Some(*request),
-                None => None,
-                Some(_) => return Err(broken()),
-            };
-            crate::request::Request::fold(before, entry).map(|one| View::Request(Box::new(one)))
-        }
-        (Kind::Session, Some(View::Session(session))) => {
-            crate::session::Session::fold(Some(*session), entry).map(|one| View::Session(Box::new(one)))
-        }
-        (Kind::Session, None) => {
-            crate::session::Session::fold(None, entry).map(|one| View::Session(Box::new(one)))
-        }
-        (Kind::User, Some(View::User(user))) => {
-            crate::user::User::fold(Some(*user), stream, *at, happened).map(|one| View::User(Box::new(one)))
-        }
-        (Kind::User, None) => {
-            crate::user::User::fold(None, stream, *at, happened).map(|one| View::User(Box::new(one)))
-        }
-        (Kind::Policy, Some(View::Policy(policy))) => {
-            crate::policy::Policy::fold(Some(*policy), stream, by, *at, happened)
-                .map(|one| View::Policy(Box::new(one)))
-        }
-        (Kind::Policy, None) => crate::policy::Policy::fold(None, stream, by, *at, happened)
-            .map(|one| View::Policy(Box::new(one))),
-        (Kind::Resource, _) => match happened {
-            Happened::ResourceSaved { resource } => Some(View::Resource(resource.clone())),
-            Happened::ResourceRemoved => return Ok(None),
-            _ => None,
-        },
-        (Kind::Rule, _) => match happened {
-            Happened::RuleSaved { rule } => Some(View::Rule(rule.clone())),
-            Happened::RuleRemoved => return Ok(None),
-            _ => None,
-        },
-        _ => None,
-    };
-    view.map(Some).ok_or_else(broken)
 }

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::text;
+
 /// The longest name, in bytes.
 pub const NAME_BYTES_MAX: usize = 64;
 
@@ -21,14 +23,13 @@ pub struct BadName {
     pub given: String,
 }
 
-fn check(what: &'static str, text: &str) -> Result<(), BadName> {
+fn check(what: &'static str, given: &str) -> Result<(), BadName> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@');
-    let starts = text.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
-    if starts && text.len() <= NAME_BYTES_MAX && text.chars().all(plain) {
+    let starts = given.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
+    if starts && given.len() <= NAME_BYTES_MAX && given.chars().all(plain) {
         return Ok(());
     }
-    let given = text.chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    Err(BadName { what, given })
+    Err(BadName { what, given: text::shown(given, 80) })
 }
 
 macro_rules! name {

@@ -11,6 +11,7 @@
 //! | [`user`], [`resource`], [`rule`], [`policy`] | what operators configure |
 //! | [`request`] | the life of a request: states, steps, guard-rails |
 //! | [`session`] | a live connection under a grant |
+//! | [`text`] | texts from outside, made fit to be shown |
 //! | [`entry`] | what the ledger records; [`entry::Step`] is the only thing it appends |
 //!
 //! Not here: I/O, async, clocks, randomness. `now` and ids are arguments.
@@ -27,6 +28,7 @@ pub mod request;
 pub mod resource;
 pub mod rule;
 pub mod session;
+pub mod text;
 pub mod user;
 pub mod verdict;
 

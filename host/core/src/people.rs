@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::decision::Waiting;
 use crate::ids::UserId;
 use crate::input::Principal;
+use crate::text::shown;
 use crate::verdict::{Requirement, Way};
 
 /// A requirement with the people who can meet it now.
@@ -35,7 +36,7 @@ impl Requirement {
             self.people.groups.iter().chain(&self.people.users).map(String::as_str).collect();
         match names.as_slice() {
             [] => format!("{} of nobody", self.approvals),
-            names => format!("{} of {}", self.approvals, names.join(" or ")),
+            names => format!("{} of {}", self.approvals, shown(&names.join(" or "), 200)),
         }
     }
 }

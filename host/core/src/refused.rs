@@ -3,6 +3,7 @@
 use crate::Timestamp;
 use crate::ids::{Digest, PolicyName, ResourceName, UserId};
 use crate::rule::AccessType;
+use crate::text::shown;
 use crate::verdict::Audience;
 
 /// The rules said no.
@@ -24,7 +25,8 @@ pub enum Refused {
     },
     /// Nobody can be said to be eligible while a policy does not answer.
     #[error(
-        "the vote cannot be counted now: policy {policy} does not answer ({fault}); vote again once it is replaced"
+        "the vote cannot be counted now: policy {policy} does not answer ({}); vote again once it is replaced",
+        shown(.fault, 200)
     )]
     NoAnswer {
         /// Which policy.
@@ -130,7 +132,7 @@ pub enum Refused {
         unit: &'static str,
     },
     /// A field makes no sense.
-    #[error("{what}: {why}")]
+    #[error("{what}: {}", shown(.why, 500))]
     Invalid {
         /// Which field.
         what: &'static str,
@@ -138,7 +140,12 @@ pub enum Refused {
         why: String,
     },
     /// A policy refuses its config.
-    #[error("policy {policy} refuses its config at {path}: {why}")]
+    #[error(
+        "policy {} refuses its config at `{}`: {}",
+        shown(.policy, 80),
+        shown(.path, 200),
+        shown(.why, 500)
+    )]
     BadConfig {
         /// Which policy.
         policy: String,
@@ -148,7 +155,7 @@ pub enum Refused {
         why: String,
     },
     /// There is nothing of that name.
-    #[error("there is no {what} `{name}`")]
+    #[error("there is no {what} `{}`", shown(.name, 80))]
     Unknown {
         /// What kind of thing.
         what: &'static str,
@@ -156,7 +163,7 @@ pub enum Refused {
         name: String,
     },
     /// Something else needs it.
-    #[error("{what} {name} is in use by {by}")]
+    #[error("{what} `{}` is in use by {}", shown(.name, 80), shown(.by, 80))]
     InUse {
         /// What kind of thing.
         what: &'static str,
@@ -227,5 +234,9 @@ impl Refused {
 
 fn who_is(audience: &Audience) -> String {
     let names: Vec<&str> = audience.groups.iter().chain(&audience.users).map(String::as_str).collect();
-    if names.is_empty() { "nobody is".to_owned() } else { format!("that takes {}", names.join(" or ")) }
+    if names.is_empty() {
+        "nobody is".to_owned()
+    } else {
+        format!("that takes {}", shown(&names.join(" or "), 200))
+    }
 }

@@ -2,32 +2,31 @@
 //! argument and gives entries to append; the same entries, folded, give the state
 //! back. The guard-rails that no policy can override are here.
 //!
+//! Further in: where it stands and what time does to it (`state`), the limits
+//! (`bounds`), what an approval is good for (`permit`).
+//!
 //! Not here: which rules cover a request ([`crate::rule`]), how verdicts combine
 //! ([`crate::decision`]).
+
+mod bounds;
+mod permit;
+mod state;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::decision::{Combined, Decision};
 use crate::duration::AccessDuration;
-use crate::entry::{Actor, Approval, Entry, Happened, Step, Stream};
-use crate::ids::{Digest, PolicyName, RequestId, ResourceName, SessionId, UserId};
-use crate::input::{self, Choice, Command, Evidence, Input, PastRequest, Principal, Target, Vote};
+use crate::entry::{Actor, Approval, Happened, Step, Stream};
+use crate::ids::{Digest, RequestId, ResourceName, UserId};
+use crate::input::{self, Choice, Command, Evidence, Input, Principal, Target, Vote};
 use crate::refused::Refused;
 use crate::resource::Resource;
 use crate::rule::{AccessType, Rule};
-use crate::session::{Mode, Opened, Permit};
 use crate::user::ADMIN;
 
-/// The longest reason or comment, in characters.
-pub const REASON_CHARS_MAX: usize = 10_000;
-/// The longest input of a command, in bytes.
-pub const COMMAND_BYTES_MAX: usize = 64 * 1024;
-/// The most arguments of a command.
-pub const ARGUMENTS_MAX: usize = 100;
-/// A policy that wants to be asked again sooner than this waits this long, in
-/// seconds.
-pub const REVISIT_SECONDS_MIN: i64 = 5;
+pub use bounds::{ARGUMENTS_MAX, Bounds, COMMAND_BYTES_MAX, REASON_CHARS_MAX, REVISIT_SECONDS_MIN, after};
+pub use state::{Decider, Grant, STATE_NAMES, State};
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,115 +80,6 @@ pub struct Asked {
     pub closes_at: Timestamp,
 }
 
-/// What an approval gives: for just-in-time access the window, for a command the
-/// time in which its one run may start. The end is fixed when it is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Grant {
-    /// When it was approved.
-    pub from: Timestamp,
-    /// When it ends.
-    pub until: Timestamp,
-}
-
-/// Who or what rejected a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Decider {
-    /// A person's vote.
-    User(UserId),
-    /// A policy, whatever people said.
-    Policy(PolicyName),
-    /// No rule covers it, or no policy decides.
-    Gateway,
-}
-
-impl std::fmt::Display for Decider {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::User(user) => user.fmt(f),
-            Self::Policy(policy) => write!(f, "policy {policy}"),
-            Self::Gateway => f.write_str("the gateway"),
-        }
-    }
-}
-
-/// Where a request stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE", tag = "name")]
-pub enum State {
-    /// Waiting for people, for time, or for a policy that can answer.
-    Pending,
-    /// Access is open.
-    Approved {
-        /// How that came about.
-        approval: Box<Approval>,
-        /// From when to when.
-        grant: Grant,
-    },
-    /// Access was refused.
-    Rejected {
-        /// By whom or what.
-        by: Decider,
-        /// Why; may be empty.
-        why: String,
-        /// When.
-        at: Timestamp,
-    },
-    /// The requester withdrew it.
-    Cancelled {
-        /// When.
-        at: Timestamp,
-    },
-    /// Nobody answered in time.
-    TimedOut {
-        /// When.
-        at: Timestamp,
-    },
-    /// Access was taken away.
-    Revoked {
-        /// By whom.
-        by: Actor,
-        /// Why.
-        why: String,
-        /// When.
-        at: Timestamp,
-    },
-    /// Access ended on time.
-    Expired {
-        /// When.
-        at: Timestamp,
-    },
-    /// The approved command was started.
-    Executed {
-        /// How it was approved.
-        approval: Box<Approval>,
-        /// The session that ran it.
-        session: SessionId,
-        /// When.
-        at: Timestamp,
-    },
-}
-
-impl State {
-    /// As it is shown to people.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Pending => "PENDING",
-            Self::Approved { .. } => "APPROVED",
-            Self::Rejected { .. } => "REJECTED",
-            Self::Cancelled { .. } => "CANCELLED",
-            Self::TimedOut { .. } => "TIMED_OUT",
-            Self::Revoked { .. } => "REVOKED",
-            Self::Expired { .. } => "EXPIRED",
-            Self::Executed { .. } => "EXECUTED",
-        }
-    }
-}
-
-/// The names of all states, as they are shown to people.
-pub const STATE_NAMES: [&str; 8] =
-    ["PENDING", "APPROVED", "REJECTED", "CANCELLED", "TIMED_OUT", "REVOKED", "EXPIRED", "EXECUTED"];
-
 /// One person asking for one resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -208,17 +98,6 @@ pub struct Request {
     pub state: State,
     /// How many entries made it what it is.
     pub revision: u64,
-}
-
-/// The limits that hold whatever policies say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bounds {
-    /// The longest access that the gateway gives, in seconds.
-    pub ceiling_seconds: u64,
-    /// The resource's own limit, in seconds.
-    pub resource_seconds: Option<u64>,
-    /// How long an approved command may wait for its run, in seconds.
-    pub command_window_seconds: u64,
 }
 
 /// What the policies said, and where the record of it is.
@@ -245,18 +124,13 @@ pub enum Event {
     Revoke(Principal, String),
 }
 
-/// Seconds from `at`, or the last representable instant.
-pub fn after(at: Timestamp, seconds: u64) -> Timestamp {
-    let span = jiff::SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
-    at.checked_add(span).unwrap_or(Timestamp::MAX)
-}
-
 impl Request {
     /// A new request: refused where it can never be granted. `rules` are those
-    /// that cover it.
+    /// that may cover it. Whatever `asked` says of who asks, for what, and of the
+    /// digest of the command, `requester` and `resource` say it.
     pub fn submit(
         id: &RequestId,
-        asked: Asked,
+        mut asked: Asked,
         requester: &Principal,
         resource: &Resource,
         rules: &[&Rule],
@@ -266,15 +140,21 @@ impl Request {
         if !resource.access_types.contains(&access_type) {
             return Err(Refused::UnsupportedAccess { resource: resource.name.clone(), access_type });
         }
-        if rules.is_empty() && resource.standing_group(requester).is_none() {
+        let covered = rules.iter().any(|rule| rule.covers(requester, resource, access_type));
+        if !covered && resource.standing_group(requester).is_none() {
             let (user, resource) = (requester.id.clone(), resource.name.clone());
             return Err(Refused::NotCovered { user, resource, access_type });
         }
-        check_text("the reason", &asked.reason)?;
-        match &asked.access {
+        bounds::check_text("the reason", &asked.reason)?;
+        match &mut asked.access {
             Access::JustInTime { duration } => bounds.check(duration, resource)?,
-            Access::Command { command, .. } => check_command(command)?,
+            Access::Command { command, digest } => {
+                bounds::check_command(command)?;
+                *digest = resource.command_digest(command);
+            }
         }
+        asked.requester = requester.id.clone();
+        asked.resource = resource.name.clone();
         let (by, at) = (Actor::User(asked.requester.clone()), asked.submitted_at);
         let happened = Happened::RequestSubmitted { asked: Box::new(asked) };
         Ok(Step::one(Stream::request(id), 0, by, at, happened))
@@ -306,55 +186,11 @@ impl Request {
     }
 
     /// The same request with one more vote, for the policies to look at.
+    #[must_use]
     pub fn with_vote(&self, vote: Vote) -> Self {
         let mut request = self.clone();
         request.votes.push(vote);
         request
-    }
-
-    /// As later requests see it.
-    pub fn as_past(&self) -> PastRequest {
-        PastRequest {
-            access: self.asked.access.as_input(),
-            outcome: self.state.name().to_owned(),
-            submitted_at: self.asked.submitted_at,
-            ended_at: self.ended_at(),
-        }
-    }
-
-    /// When its state became final; none while it is open.
-    pub fn ended_at(&self) -> Option<Timestamp> {
-        match &self.state {
-            State::Pending | State::Approved { .. } => None,
-            State::Rejected { at, .. }
-            | State::Cancelled { at }
-            | State::TimedOut { at }
-            | State::Revoked { at, .. }
-            | State::Expired { at }
-            | State::Executed { at, .. } => Some(*at),
-        }
-    }
-
-    /// When it wants to be looked at again.
-    pub fn deadline(&self) -> Option<Timestamp> {
-        match &self.state {
-            State::Pending => {
-                let revisit = self.decision.as_ref().and_then(|decision| decision.revisit_at);
-                revisit.into_iter().chain([self.asked.closes_at]).min()
-            }
-            State::Approved { grant, .. } => Some(grant.until),
-            _ => None,
-        }
-    }
-
-    /// What time alone has done to it: timed out or expired.
-    pub fn settle(&self, now: Timestamp) -> Option<Step> {
-        let happened = match &self.state {
-            State::Pending if self.asked.closes_at <= now => Happened::RequestTimedOut,
-            State::Approved { grant, .. } if grant.until <= now => Happened::RequestExpired,
-            _ => return None,
-        };
-        Some(self.entries(&Actor::Gateway, now, vec![happened]))
     }
 
     /// Whether `vote` can be put to the policies at all.
@@ -367,7 +203,7 @@ impl Request {
         if let Some(before) = self.votes.iter().find(|before| before.voter.id == *by) {
             return Err(Refused::AlreadyVoted { by: by.clone(), at: before.cast_at });
         }
-        check_text("the comment", &vote.comment)?;
+        bounds::check_text("the comment", &vote.comment)?;
         if vote.forced && vote.choice == Choice::Reject {
             return Err(Refused::ForcedRejection);
         }
@@ -380,7 +216,7 @@ impl Request {
     /// One legal change, or why there is none.
     pub fn step(&self, event: Event, now: Timestamp) -> Result<Step, Refused> {
         match event {
-            Event::Vote(vote, ruling) => self.vote(*vote, *ruling, now),
+            Event::Vote(vote, ruling) => self.vote(&vote, *ruling, now),
             Event::Decided(ruling) => {
                 self.check_open(now)?;
                 let happened = self.ruled(None, *ruling, now);
@@ -398,75 +234,16 @@ impl Request {
     }
 
     /// A refused vote, for the record. It changes nothing else.
-    pub fn note_refused(&self, vote: Vote, refused: &Refused, now: Timestamp) -> Step {
+    pub fn note_refused(&self, mut vote: Vote, refused: &Refused, now: Timestamp) -> Step {
+        // The refusal may be that the comment is too long to be kept.
+        vote.comment = vote.comment.chars().take(REASON_CHARS_MAX).collect();
         let by = Actor::User(vote.voter.id.clone());
         let happened = Happened::VoteRefused { vote, why: refused.code().to_owned() };
         self.entries(&by, now, vec![happened])
     }
 
-    /// Proof that `by` may open a session now.
-    pub fn permit(&self, by: &UserId, now: Timestamp) -> Result<Permit, Refused> {
-        if *by != self.asked.requester {
-            return Err(Refused::NotYours);
-        }
-        match (&self.state, &self.asked.access) {
-            (State::Approved { grant, .. }, Access::JustInTime { .. }) if now < grant.until => {
-                Ok(Permit::new(self, grant.until))
-            }
-            _ => Err(Refused::NotOpen { state: self.state_at(now) }),
-        }
-    }
-
-    /// The one run of an approved command. `digest` is that of what would run;
-    /// `seconds_max` is how long it may take.
-    pub fn run(
-        &self,
-        by: &UserId,
-        digest: Digest,
-        session: &SessionId,
-        seconds_max: u64,
-        now: Timestamp,
-    ) -> Result<Step, Refused> {
-        if *by != self.asked.requester {
-            return Err(Refused::NotYours);
-        }
-        let Access::Command { digest: approved, .. } = &self.asked.access else {
-            return Err(Refused::NotOpen { state: self.state_at(now) });
-        };
-        if *approved != digest {
-            return Err(Refused::NotWhatWasApproved);
-        }
-        match &self.state {
-            State::Executed { .. } => Err(Refused::AlreadyRun),
-            State::Approved { grant, .. } if now < grant.until => {
-                let actor = Actor::User(by.clone());
-                let until = after(now, seconds_max);
-                let opened = Opened::of(self, Mode::Command, until);
-                let happened = Happened::CommandStarted { session: session.clone() };
-                let open = Happened::SessionOpened { opened };
-                let start = self.entries(&actor, now, vec![happened]);
-                Ok(start.and(Step::one(Stream::session(session), 0, actor, now, open)))
-            }
-            _ => Err(Refused::NotOpen { state: self.state_at(now) }),
-        }
-    }
-
-    /// The request after the entries of `step` that concern it.
-    pub fn after(before: Option<&Self>, step: &Step) -> Option<Self> {
-        let own = step.entries().iter().filter(|entry| entry.stream.kind() == crate::entry::Kind::Request);
-        own.fold(before.cloned(), Self::fold)
-    }
-
     fn entries(&self, by: &Actor, at: Timestamp, happened: Vec<Happened>) -> Step {
         Step::many(&Stream::request(&self.id), self.revision, by, at, happened)
-    }
-
-    fn state_at(&self, now: Timestamp) -> &'static str {
-        match &self.state {
-            State::Pending if self.asked.closes_at <= now => "TIMED_OUT",
-            State::Approved { grant, .. } if grant.until <= now => "EXPIRED",
-            state => state.name(),
-        }
     }
 
     /// Only an open request can be decided: a late vote never wins against the
@@ -486,8 +263,8 @@ impl Request {
         Err(Refused::AlreadyDecided { state, by, at })
     }
 
-    fn vote(&self, vote: Vote, ruling: Ruling, now: Timestamp) -> Result<Step, Refused> {
-        self.check_vote(&vote)?;
+    fn vote(&self, vote: &Vote, ruling: Ruling, now: Timestamp) -> Result<Step, Refused> {
+        self.check_vote(vote)?;
         self.check_open(now)?;
         let decision = &ruling.decision;
         let by = vote.voter.id.clone();
@@ -508,7 +285,7 @@ impl Request {
             });
         }
         let mut happened = vec![Happened::VoteCast { vote: vote.clone() }];
-        happened.extend(self.ruled(Some(&vote), ruling, now));
+        happened.extend(self.ruled(Some(vote), ruling, now));
         Ok(self.entries(&Actor::User(by), now, happened))
     }
 
@@ -517,24 +294,28 @@ impl Request {
         let Ruling { mut decision, record, bounds } = ruling;
         let soonest = after(now, REVISIT_SECONDS_MIN.unsigned_abs());
         decision.revisit_at = decision.revisit_at.map(|at| at.max(soonest));
-        let end = match &decision.outcome {
-            Combined::Waiting { .. } | Combined::Faulted { .. } => None,
-            Combined::Denied { why, policy } => {
-                let voted = vote.filter(|vote| vote.choice == Choice::Reject);
-                let by = match (voted, policy) {
-                    (Some(vote), _) => Decider::User(vote.voter.id.clone()),
-                    (None, Some(policy)) => Decider::Policy(policy.clone()),
-                    (None, None) => Decider::Gateway,
+        let rejection = vote.filter(|vote| vote.choice == Choice::Reject);
+        let end = match (&decision.outcome, rejection) {
+            // A counted rejection is final, whatever else the policies make of it.
+            (outcome, Some(vote)) => {
+                let why = match outcome {
+                    Combined::Denied { why, .. } => why.clone(),
+                    _ => vote.comment.clone(),
                 };
+                Some(Happened::RequestRejected { by: Decider::User(vote.voter.id.clone()), why })
+            }
+            (Combined::Waiting { .. } | Combined::Faulted { .. }, None) => None,
+            (Combined::Denied { why, policy }, None) => {
+                let by = policy.clone().map_or(Decider::Gateway, Decider::Policy);
                 Some(Happened::RequestRejected { by, why: why.clone() })
             }
-            Combined::Approved { bypasses, standing } => {
+            (Combined::Approved { bypasses, standing }, None) => {
                 let votes = self.votes.iter().chain(vote);
                 let approvers = votes.clone().filter(|vote| vote.choice == Choice::Approve);
-                let forced = votes.filter(|vote| vote.forced).map(|vote| vote.voter.id.clone());
+                let mut forced = votes.filter(|vote| vote.forced).map(|vote| vote.voter.id.clone());
                 let approval = Approval {
                     approvers: approvers.map(|vote| vote.voter.id.clone()).collect(),
-                    forced_by: forced.last().filter(|_| !bypasses.is_empty()),
+                    forced_by: forced.next_back().filter(|_| !bypasses.is_empty()),
                     bypasses: bypasses.clone(),
                     standing: standing.clone(),
                     rules: decision.rules.clone(),
@@ -549,7 +330,7 @@ impl Request {
     }
 
     fn revoke(&self, by: &Principal, why: String, now: Timestamp) -> Result<Step, Refused> {
-        check_text("the reason", &why)?;
+        bounds::check_text("the reason", &why)?;
         match &self.state {
             State::Approved { approval, grant } if now < grant.until => {
                 let may =
@@ -562,129 +343,4 @@ impl Request {
             _ => Err(Refused::NotOpen { state: self.state_at(now) }),
         }
     }
-
-    /// The request after `entry`, or none where the two do not fit.
-    pub(crate) fn fold(before: Option<Self>, entry: &Entry) -> Option<Self> {
-        let Entry { at, by, happened, stream, .. } = entry;
-        let mut request = match (before, happened) {
-            (None, Happened::RequestSubmitted { asked }) => Self {
-                id: stream.name().parse().ok()?,
-                asked: (**asked).clone(),
-                votes: Vec::new(),
-                decision: None,
-                record: None,
-                state: State::Pending,
-                revision: 0,
-            },
-            (Some(_), Happened::RequestSubmitted { .. }) | (None, _) => return None,
-            (Some(request), _) => request,
-        };
-        match happened {
-            Happened::RequestSubmitted { .. } | Happened::VoteRefused { .. } => {}
-            Happened::VoteCast { vote } => request.votes.push(vote.clone()),
-            Happened::RequestDecided { decision, record } => {
-                request.decision = Some(decision.clone());
-                request.record = Some(*record);
-            }
-            Happened::RequestApproved { approval, grant } => {
-                request.state = State::Approved { approval: approval.clone(), grant: *grant };
-            }
-            Happened::RequestRejected { by, why } => {
-                request.state = State::Rejected { by: by.clone(), why: why.clone(), at: *at };
-            }
-            Happened::RequestCancelled => request.state = State::Cancelled { at: *at },
-            Happened::RequestTimedOut => request.state = State::TimedOut { at: *at },
-            Happened::RequestRevoked { why } => {
-                request.state = State::Revoked { by: by.clone(), why: why.clone(), at: *at };
-            }
-            Happened::RequestExpired => request.state = State::Expired { at: *at },
-            Happened::CommandStarted { session } => match request.state {
-                State::Approved { approval, .. } => {
-                    request.state = State::Executed { approval, session: session.clone(), at: *at };
-                }
-                _ => return None,
-            },
-            _ => return None,
-        }
-        request.revision += 1;
-        Some(request)
-    }
-}
-
-impl Approval {
-    /// Who or what approved it, in words.
-    pub fn by(&self) -> String {
-        if let Some(user) = &self.forced_by {
-            return format!("{user}, forced");
-        }
-        if let Some(group) = &self.standing {
-            return format!("the standing access of {group}");
-        }
-        if let Some(bypass) = self.bypasses.first() {
-            return format!("policy {}", bypass.policy);
-        }
-        let names: Vec<&str> = self.approvers.iter().map(UserId::as_str).collect();
-        if names.is_empty() { "the rules".to_owned() } else { names.join(", ") }
-    }
-}
-
-impl Bounds {
-    /// Refuses what is longer than the resource or the gateway allows.
-    fn check(&self, asked: &AccessDuration, resource: &Resource) -> Result<(), Refused> {
-        let own = self.resource_seconds.map(|max| (max, format!("resource {}", resource.name)));
-        let limits = own.into_iter().chain([(self.ceiling_seconds, "the gateway".to_owned())]);
-        match limits.min_by_key(|(max, _)| *max) {
-            Some((max, set_by)) if asked.seconds() > max => Err(Refused::DurationTooLong {
-                asked: asked.to_string(),
-                max: AccessDuration::from_seconds(max).to_string(),
-                set_by,
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    /// How long a grant lasts: the smallest of what was asked and what anybody
-    /// allows.
-    pub fn seconds(&self, access: &Access, decision: &Decision) -> u64 {
-        let Access::JustInTime { duration } = access else {
-            return self.command_window_seconds;
-        };
-        let cap = decision.cap.as_ref().map(|cap| cap.seconds);
-        let limits = [Some(duration.seconds()), cap, self.resource_seconds, Some(self.ceiling_seconds)];
-        limits.into_iter().flatten().min().unwrap_or(0)
-    }
-}
-
-fn check_text(what: &'static str, text: &str) -> Result<(), Refused> {
-    if text.chars().count() > REASON_CHARS_MAX {
-        return Err(Refused::TooLong { what, max: REASON_CHARS_MAX, unit: "characters" });
-    }
-    Ok(())
-}
-
-fn check_command(command: &Command) -> Result<(), Refused> {
-    let bytes = command.text.len() + command.arguments.iter().map(String::len).sum::<usize>();
-    if bytes > COMMAND_BYTES_MAX {
-        return Err(Refused::TooLong { what: "the command", max: COMMAND_BYTES_MAX, unit: "bytes" });
-    }
-    if command.arguments.len() > ARGUMENTS_MAX {
-        return Err(Refused::TooLong {
-            what: "the list of arguments",
-            max: ARGUMENTS_MAX,
-            unit: "arguments",
-        });
-    }
-    if command.arguments.iter().any(|one| one.contains('\0')) {
-        return Err(Refused::Invalid {
-            what: "arguments",
-            why: "an argument has no NUL character".to_owned(),
-        });
-    }
-    if command.text.trim().is_empty() && command.arguments.is_empty() {
-        return Err(Refused::Invalid {
-            what: "command",
-            why: "give the input or arguments to run".to_owned(),
-        });
-    }
-    Ok(())
 }

@@ -137,13 +137,21 @@ impl Session {
             .only_while(Stream::request(&permit.request), permit.revision)
     }
 
-    /// Goes on under another grant of the same person for the same resource.
+    /// Goes on under another grant of the same person for the same resource. The
+    /// run of a command does not: it was approved as it is.
     pub fn carry(&self, permit: &Permit, now: Timestamp) -> Result<Step, Refused> {
         if self.ended.is_some() {
             return Err(Refused::SessionEnded);
         }
         if permit.user != self.opened.user || permit.resource != self.opened.resource {
             return Err(Refused::NotYours);
+        }
+        if self.opened.mode == Mode::Command {
+            let why = "the run of a command does not go on under another grant".to_owned();
+            return Err(Refused::Invalid { what: "session", why });
+        }
+        if permit.until <= now {
+            return Err(Refused::NotOpen { state: "EXPIRED" });
         }
         let happened = Happened::SessionCarried { request: permit.request.clone(), until: permit.until };
         Ok(Step::one(self.stream(), self.revision, Actor::Gateway, now, happened)
