@@ -1,0 +1,34 @@
+# What people do here. `just` alone lists it.
+
+_list:
+    @just --list --unsorted
+
+# Start a gateway with people, resources and rules, and play the story
+demo *args:
+    cargo run --release -- demo {{args}}
+
+# Run the gateway on ./quorate-data
+run *args:
+    cargo run --release -- serve {{args}}
+
+# All tests, with the programs they need
+test *args:
+    tests/run {{args}}
+
+# What has to hold besides the tests
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    cargo deny check licenses bans sources
+
+# Known vulnerabilities; says so where the database cannot be fetched
+advisories:
+    @cargo deny check advisories || { echo "advisories were not checked, or some were found: see above" >&2; exit 1; }
+
+# Every figure the documents name
+bench *args:
+    cargo bench --workspace {{args}}
+
+# The built-in policies and examples as components, with their digests
+policies:
+    cargo build -p quorate-bundle
