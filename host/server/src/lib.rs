@@ -1,0 +1,4 @@
+//! The access gateway, and the program people use it with.
+
+pub mod agent;
+pub mod session;

@@ -1,0 +1,3 @@
+//! Sessions: live connections under a grant.
+
+pub mod wire;
