@@ -329,6 +329,14 @@ impl Request {
         std::iter::once(decided).chain(end).collect()
     }
 
+    /// Takes access away because its owner may no longer have any; none where there
+    /// is nothing to take.
+    pub fn withdraw(&self, why: &str, now: Timestamp) -> Option<Step> {
+        let happened = Happened::RequestRevoked { why: why.to_owned() };
+        let open = matches!(&self.state, State::Approved { grant, .. } if now < grant.until);
+        open.then(|| self.entries(&Actor::Gateway, now, vec![happened]))
+    }
+
     fn revoke(&self, by: &Principal, why: String, now: Timestamp) -> Result<Step, Refused> {
         bounds::check_text("the reason", &why)?;
         match &self.state {

@@ -240,11 +240,16 @@ impl Request {
                 request.state = State::Rejected { by: by.clone(), why: why.clone(), at: *at };
             }
             Happened::RequestCancelled => request.state = State::Cancelled { at: *at },
-            Happened::RequestTimedOut => request.state = State::TimedOut { at: *at },
+            // These two are told by when they came about, not by when the gateway,
+            // which may have been down, wrote them down.
+            Happened::RequestTimedOut => request.state = State::TimedOut { at: request.asked.closes_at },
             Happened::RequestRevoked { why } => {
                 request.state = State::Revoked { by: by.clone(), why: why.clone(), at: *at };
             }
-            Happened::RequestExpired => request.state = State::Expired { at: *at },
+            Happened::RequestExpired => match request.state {
+                State::Approved { grant, .. } => request.state = State::Expired { at: grant.until },
+                _ => return None,
+            },
             Happened::CommandStarted { session } => match request.state {
                 State::Approved { approval, .. } => {
                     request.state = State::Executed { approval, session: session.clone(), at: *at };
