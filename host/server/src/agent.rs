@@ -20,10 +20,10 @@ pub mod exec;
 mod launch;
 mod message;
 mod process;
-mod pty;
+pub(crate) mod pty;
 mod secret;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use launch::{Launcher, StartError, start};
 pub use process::{Closed, Outputs, Process};

@@ -14,13 +14,13 @@ use rustix::termios::{InputModes, OptionalActions, Winsize, tcgetattr, tcsetattr
 use super::Size;
 
 /// The two ends of a terminal: ours, and the one that the command gets.
-pub(super) struct Pty {
-    pub(super) ours: OwnedFd,
-    pub(super) theirs: File,
+pub(crate) struct Pty {
+    pub(crate) ours: OwnedFd,
+    pub(crate) theirs: File,
 }
 
 /// Opens a terminal of this size.
-pub(super) fn open(size: Size) -> io::Result<Pty> {
+pub(crate) fn open(size: Size) -> io::Result<Pty> {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
     grantpt(&ours)?;
     unlockpt(&ours)?;
@@ -40,7 +40,7 @@ pub(super) fn open(size: Size) -> io::Result<Pty> {
 }
 
 /// Changes the size; the kernel tells the programs in the terminal.
-pub(super) fn resize(terminal: impl AsFd, size: Size) -> io::Result<()> {
+pub(crate) fn resize(terminal: impl AsFd, size: Size) -> io::Result<()> {
     let size = Winsize { ws_row: size.rows(), ws_col: size.columns(), ws_xpixel: 0, ws_ypixel: 0 };
     Ok(tcsetwinsize(terminal, size)?)
 }

@@ -35,8 +35,9 @@ fn the_wrapper_is_nothing_for_people() {
     assert!(is_socket || exec::main() == std::process::ExitCode::from(2));
 }
 
-/// A launcher for these tests, which adds what a shell needs and one thing that must not leak.
-fn launcher() -> Launcher {
+/// A launcher for tests, the gateway's included, with an environment in which one thing must not
+/// leak.
+pub(crate) fn launcher() -> Launcher {
     let environment = [
         ("PATH", OsString::from("/usr/local/bin:/usr/bin:/bin")),
         ("HOME", "/tmp".into()),
