@@ -67,7 +67,7 @@ impl Policy {
         by: Actor,
         now: Timestamp,
     ) -> Result<Step, Refused> {
-        if !self.versions.iter().any(|version| version.digest == digest) {
+        if !self.has(digest) {
             return Err(Refused::Unknown { what: "policy version", name: digest.short() });
         }
         if self.activations.last().is_some_and(|last| last.digest == digest) {
@@ -81,6 +81,10 @@ impl Policy {
     pub fn roll_back(&self, reason: String, by: Actor, now: Timestamp) -> Result<Step, Refused> {
         let previous = self.previous().ok_or_else(|| Refused::NothingBefore { policy: self.name.clone() })?;
         self.activate(previous, reason, by, now)
+    }
+
+    fn has(&self, digest: Digest) -> bool {
+        self.versions.iter().any(|version| version.digest == digest)
     }
 
     pub(crate) fn fold(
@@ -98,12 +102,9 @@ impl Policy {
         };
         match happened {
             Happened::PolicyLoaded { version } => policy.versions.push(version.clone()),
-            Happened::PolicyActivated { digest, reason } => policy.activations.push(Activation {
-                digest: *digest,
-                by: by.clone(),
-                at,
-                reason: reason.clone(),
-            }),
+            Happened::PolicyActivated { digest, reason } if policy.has(*digest) => policy
+                .activations
+                .push(Activation { digest: *digest, by: by.clone(), at, reason: reason.clone() }),
             _ => return None,
         }
         policy.revision += 1;
@@ -119,7 +120,7 @@ pub fn load(
     by: Actor,
     now: Timestamp,
 ) -> Option<Step> {
-    if before.is_some_and(|policy| policy.versions.iter().any(|known| known.digest == version.digest)) {
+    if before.is_some_and(|policy| policy.has(version.digest)) {
         return None;
     }
     let revision = before.map_or(0, |policy| policy.revision);

@@ -254,7 +254,7 @@ impl Request {
             State::Pending if state == "PENDING" => return Ok(()),
             State::Pending | State::TimedOut { .. } => ("the deadline".to_owned(), self.asked.closes_at),
             State::Approved { approval, grant } => (approval.by(), grant.from),
-            State::Executed { approval, at, .. } => (approval.by(), *at),
+            State::Executed { at, .. } => (self.asked.requester.to_string(), *at),
             State::Rejected { by, at, .. } => (by.to_string(), *at),
             State::Cancelled { at } => (format!("the requester, {}", self.asked.requester), *at),
             State::Revoked { by, at, .. } => (by.to_string(), *at),

@@ -13,6 +13,9 @@ use crate::rule::AccessType;
 
 /// The longest command line of a resource, in words.
 pub const WORDS_MAX: usize = 100;
+/// The most a resource can say of itself, in bytes: its command line, its kind,
+/// its attributes and the names of its secrets and plugins together.
+pub const RESOURCE_BYTES_MAX: usize = 64 * 1024;
 
 /// What an operator says of a resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +107,9 @@ impl Resource {
         if self.command.len() > WORDS_MAX || self.command.iter().any(|word| word.contains('\0')) {
             return invalid("command", "at most 100 words, none with a NUL character");
         }
+        if self.bytes() > RESOURCE_BYTES_MAX {
+            return Err(Refused::TooLong { what: "the resource", max: RESOURCE_BYTES_MAX, unit: "bytes" });
+        }
         if self.access_types.is_empty() {
             return invalid("access_types", "name `just-in-time`, `command` or both");
         }
@@ -116,6 +122,12 @@ impl Resource {
         self.revision = revision + 1;
         let stream = Stream::resource(&self.name);
         Ok(Step::one(stream, revision, by, now, Happened::ResourceSaved { resource: Box::new(self) }))
+    }
+
+    fn bytes(&self) -> usize {
+        let attributes = self.attributes.iter().flat_map(|(name, value)| [name, value]);
+        let words = self.command.iter().chain(&self.secrets).chain(&self.plugins);
+        self.kind.len() + words.chain(attributes).map(String::len).sum::<usize>()
     }
 
     /// Removes it. `used_by` names a rule that still covers it by name.

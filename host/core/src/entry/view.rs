@@ -67,14 +67,22 @@ pub fn fold(before: Option<View>, revision_before: u64, entry: &Entry) -> Result
         }
         (Kind::Policy, None) => crate::policy::Policy::fold(None, stream, by, *at, happened)
             .map(|one| View::Policy(Box::new(one))),
-        (Kind::Resource, _) => match happened {
-            Happened::ResourceSaved { resource } => Some(View::Resource(resource.clone())),
-            Happened::ResourceRemoved => return Ok(None),
+        (Kind::Resource, before) => match happened {
+            Happened::ResourceSaved { resource }
+                if resource.name.as_str() == stream.name() && resource.revision == entry.revision =>
+            {
+                Some(View::Resource(resource.clone()))
+            }
+            Happened::ResourceRemoved if before.is_some() => return Ok(None),
             _ => None,
         },
-        (Kind::Rule, _) => match happened {
-            Happened::RuleSaved { rule } => Some(View::Rule(rule.clone())),
-            Happened::RuleRemoved => return Ok(None),
+        (Kind::Rule, before) => match happened {
+            Happened::RuleSaved { rule }
+                if rule.name.as_str() == stream.name() && rule.revision == entry.revision =>
+            {
+                Some(View::Rule(rule.clone()))
+            }
+            Happened::RuleRemoved if before.is_some() => return Ok(None),
             _ => None,
         },
         _ => None,
