@@ -1,0 +1,182 @@
+//! What operators configure: people, resources, policies, and what their entries
+//! add up to.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may say what it takes for granted")]
+
+use std::collections::BTreeSet;
+
+use quorate_core::Timestamp;
+use quorate_core::entry::{Actor, Entry, Happened, Step, View, fold};
+use quorate_core::ids::{Digest, UserId};
+use quorate_core::policy::{self, Policy, Version};
+use quorate_core::refused::Refused;
+use quorate_core::resource::{RESOURCE_BYTES_MAX, Resource};
+use quorate_core::user::{self, Profile, Token, User};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+}
+
+fn entries(steps: &[Step]) -> Vec<Entry> {
+    steps.iter().flat_map(Step::entries).cloned().collect()
+}
+
+/// What the steps of one stream add up to.
+fn view(steps: &[Step]) -> Option<View> {
+    (0..).zip(&entries(steps)).fold(None, |view, (before, entry)| fold(view, before, entry).unwrap())
+}
+
+fn profile(groups: &[&str], active: bool) -> Profile {
+    let groups = groups.iter().map(|group| group.parse().unwrap()).collect();
+    Profile { email: String::new(), groups, active }
+}
+
+fn root() -> UserId {
+    "root".parse().unwrap()
+}
+
+fn user_of(steps: &[Step]) -> User {
+    match view(steps) {
+        Some(View::User(user)) => *user,
+        other => panic!("{other:?} is not a person"),
+    }
+}
+
+fn admin() -> Step {
+    user::save(&root(), None, profile(&["admin"], true), 0, Actor::Gateway, at(0)).unwrap()
+}
+
+fn token(id: &str, expires: i64) -> Token {
+    let (issued_at, expires_at) = (at(0), at(expires));
+    Token { id: id.to_owned(), label: "laptop".to_owned(), issued_at, expires_at, revoked_at: None }
+}
+
+fn version(text: &str) -> Version {
+    let digest = Digest::of(text.as_bytes());
+    Version { digest, label: text.to_owned(), bytes: 1, built_in: false }
+}
+
+fn quorum_of(steps: &[Step]) -> Policy {
+    match view(steps) {
+        Some(View::Policy(policy)) => *policy,
+        other => panic!("{other:?} is not a policy"),
+    }
+}
+
+fn load(steps: &[Step], text: &str) -> Option<Step> {
+    let before = (!steps.is_empty()).then(|| quorum_of(steps));
+    policy::load(&"quorum".parse().unwrap(), before.as_ref(), version(text), Actor::Gateway, at(0))
+}
+
+fn resource() -> Resource {
+    serde_json::from_value(serde_json::json!({"name": "prod", "command": ["psql"]})).unwrap()
+}
+
+fn save(change: impl FnOnce(&mut Resource)) -> Result<Step, Refused> {
+    let mut resource = resource();
+    change(&mut resource);
+    resource.save(0, Actor::Gateway, at(0))
+}
+
+#[test]
+fn the_last_active_admin_cannot_be_lost() {
+    let root_user = user_of(&[admin()]);
+    for changed in [profile(&["dev"], true), profile(&["admin"], false)] {
+        let alone = user::save(&root(), Some(&root_user), changed.clone(), 0, Actor::Gateway, at(1));
+        assert_eq!(alone, Err(Refused::LastAdmin { user: root() }));
+        assert!(user::save(&root(), Some(&root_user), changed, 1, Actor::Gateway, at(1)).is_ok());
+    }
+}
+
+#[test]
+fn somebody_switched_off_is_no_admin() {
+    let off = user::save(&root(), None, profile(&["admin"], false), 0, Actor::Gateway, at(0)).unwrap();
+    assert!(!user_of(&[off]).is_admin());
+}
+
+#[test]
+fn a_token_works_until_it_ends_or_is_taken_back() {
+    let mut steps = vec![admin()];
+    steps.push(user_of(&steps).issue(token("t1", 100), Actor::Gateway, at(0)));
+    let issued = user_of(&steps);
+    assert!(issued.tokens[0].is_valid(at(99)) && !issued.tokens[0].is_valid(at(100)));
+    steps.push(issued.revoke("t1", Actor::Gateway, at(10)).unwrap());
+    let revoked = user_of(&steps);
+    assert!(!revoked.tokens[0].is_valid(at(11)));
+    assert!(revoked.revoke("t1", Actor::Gateway, at(12)).is_err());
+}
+
+#[test]
+fn a_new_password_ends_all_tokens() {
+    let mut steps = vec![admin()];
+    steps.push(user_of(&steps).issue(token("t1", 100), Actor::Gateway, at(0)));
+    steps.push(user_of(&steps).set_password(Actor::Gateway, at(10)));
+    assert!(!user_of(&steps).tokens[0].is_valid(at(11)));
+}
+
+#[test]
+fn a_policy_goes_back_to_the_version_before() {
+    let mut steps = vec![load(&[], "one").unwrap()];
+    steps.push(load(&steps, "two").unwrap());
+    assert_eq!(load(&steps, "two"), None);
+    let activate = |steps: &[Step], text: &str| {
+        let digest = version(text).digest;
+        quorum_of(steps).activate(digest, String::new(), Actor::Gateway, at(1))
+    };
+    steps.push(activate(&steps, "one").unwrap());
+    let nothing = quorum_of(&steps).roll_back(String::new(), Actor::Gateway, at(2));
+    assert!(matches!(nothing, Err(Refused::NothingBefore { .. })));
+    steps.push(activate(&steps, "two").unwrap());
+    assert!(matches!(activate(&steps, "two"), Err(Refused::AlreadyActive { .. })));
+    assert!(matches!(activate(&steps, "three"), Err(Refused::Unknown { .. })));
+    steps.push(quorum_of(&steps).roll_back(String::new(), Actor::Gateway, at(3)).unwrap());
+    assert_eq!(quorum_of(&steps).active().unwrap().label, "one");
+}
+
+#[test]
+fn a_resource_that_makes_no_sense_is_not_saved() {
+    assert!(save(|_| {}).is_ok());
+    let secret = |name: &str| save(|resource| resource.secrets = BTreeSet::from([name.to_owned()]));
+    for name in ["", "1A", "A B", "LD_PRELOAD", "PATH", "A=B"] {
+        assert!(secret(name).is_err(), "{name}");
+    }
+    assert!(secret("PGPASSWORD").is_ok());
+    assert!(save(|resource| resource.command = vec![]).is_err());
+    assert!(save(|resource| resource.command = vec!["psql".into(), "a\0b".into()]).is_err());
+    assert!(save(|resource| resource.access_types = BTreeSet::new()).is_err());
+    assert!(save(|resource| resource.max_duration = Some(59)).is_err());
+    let long = save(|resource| resource.kind = "x".repeat(RESOURCE_BYTES_MAX));
+    assert!(matches!(long, Err(Refused::TooLong { .. })));
+}
+
+#[test]
+fn after_a_removal_a_resource_can_be_saved_again() {
+    let saved = save(|_| {}).unwrap();
+    let Some(View::Resource(resource)) = view(std::slice::from_ref(&saved)) else { panic!("not saved") };
+    let used = resource.remove(Some("prod-rule"), Actor::Gateway, at(1)).unwrap_err();
+    assert_eq!(used.to_string(), "resource `prod` is in use by rule prod-rule");
+    let removed = resource.remove(None, Actor::Gateway, at(1)).unwrap();
+    assert_eq!(view(&[saved.clone(), removed.clone()]), None);
+    let again = resource.save(2, Actor::Gateway, at(2)).unwrap();
+    let Some(View::Resource(resource)) = view(&[saved, removed, again]) else { panic!("not saved") };
+    assert_eq!(resource.revision, 3);
+}
+
+#[test]
+fn an_entry_that_does_not_follow_breaks_the_ledger() {
+    let saved = entries(&[save(|_| {}).unwrap()]).remove(0);
+    let there = fold(None, 0, &saved).unwrap();
+    assert!(fold(there.clone(), 1, &saved).is_err(), "the same entry twice");
+    assert!(fold(None, 1, &saved).is_err(), "an entry is missing before it");
+    let removed = Entry { revision: 1, happened: Happened::ResourceRemoved, ..saved.clone() };
+    assert!(fold(None, 0, &removed).is_err(), "a removal of nothing");
+    let rule = Entry { happened: Happened::RuleRemoved, revision: 2, ..saved.clone() };
+    assert!(fold(there, 1, &rule).is_err(), "an entry of another kind");
+    let other = "resource/other".to_owned().try_into().unwrap();
+    assert!(fold(None, 0, &Entry { stream: other, ..saved }).is_err(), "a resource of another name");
+    let loaded = entries(&[load(&[], "one").unwrap()]).remove(0);
+    let digest = version("two").digest;
+    let unknown = Happened::PolicyActivated { digest, reason: String::new() };
+    let there = fold(None, 0, &loaded).unwrap();
+    let unknown = Entry { revision: 2, happened: unknown, ..loaded };
+    assert!(fold(there, 1, &unknown).is_err(), "a version that was never loaded");
+}
