@@ -36,6 +36,8 @@ const BUSY_MAX: Duration = Duration::from_secs(5);
 /// Reads a ledger, also while a gateway has it open.
 pub struct Reader {
     path: PathBuf,
+    /// Nobody writes to it, and nobody can.
+    immutable: bool,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -67,14 +69,27 @@ impl Reader {
             let source = std::io::ErrorKind::NotFound.into();
             return Err(OpenError::Io { path: reader.path, source });
         }
-        let connection = reader.connect().map_err(|error| schema::classify(&reader.path, error))?;
-        schema::check_readable(&reader.path, &connection)?;
-        reader.put_back(connection);
-        Ok(reader)
+        match reader.try_open() {
+            // What nobody can write, such as a backup on a medium of its own, SQLite
+            // reads only when it is told that nobody will.
+            Err(OpenError::ReadOnly { .. }) if !reader.has_log() => {
+                let reader = Self { immutable: true, ..reader };
+                reader.try_open()?;
+                Ok(reader)
+            }
+            opened => opened.map(|()| reader),
+        }
+    }
+
+    fn try_open(&self) -> Result<(), OpenError> {
+        let connection = self.connect().map_err(|error| schema::classify(&self.path, error))?;
+        schema::check_readable(&self.path, &connection)?;
+        self.put_back(connection);
+        Ok(())
     }
 
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, idle: Mutex::new(Vec::new()) }
+        Self { path, immutable: false, idle: Mutex::new(Vec::new()) }
     }
 
     /// The file.
@@ -189,10 +204,7 @@ impl Reader {
     /// How large the ledger is.
     pub fn size(&self) -> Result<Size, ReadError> {
         let entries = self.one("SELECT seq FROM head", [], |row| row.get(0))?.map_or(0, number);
-        let mut log = self.path.as_os_str().to_owned();
-        log.push("-wal");
-        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
-        Ok(Size { entries, file_bytes: bytes(&self.path) + bytes(Path::new(&log)) })
+        Ok(Size { entries, file_bytes: bytes(&self.path) + bytes(&self.log()) })
     }
 
     /// Runs `read` on a connection that nobody else uses meanwhile.
@@ -257,12 +269,27 @@ impl Reader {
 
     fn connect(&self) -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
+        let connection = if self.immutable {
+            let uri = format!("file:{}?immutable=1", uri_path(&self.path));
+            Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)?
+        } else {
+            Connection::open_with_flags(&self.path, flags)?
+        };
         connection.busy_timeout(BUSY_MAX)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.set_prepared_statement_cache_capacity(32);
         Ok(connection)
+    }
+
+    fn log(&self) -> PathBuf {
+        let mut log = self.path.as_os_str().to_owned();
+        log.push("-wal");
+        log.into()
+    }
+
+    fn has_log(&self) -> bool {
+        bytes(&self.log()) > 0
     }
 
     fn put_back(&self, connection: Connection) {
@@ -277,6 +304,16 @@ impl fmt::Debug for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reader").field("path", &self.path).finish_non_exhaustive()
     }
+}
+
+fn bytes(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |file| file.len())
+}
+
+/// A path in which nothing has a meaning of its own.
+fn uri_path(path: &Path) -> String {
+    let bytes = path.as_os_str().as_encoded_bytes().iter();
+    bytes.map(|byte| if *byte == b'/' { "/".to_owned() } else { format!("%{byte:02x}") }).collect()
 }
 
 pub(super) fn unreadable(error: &serde_json::Error) -> ReadError {

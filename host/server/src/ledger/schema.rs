@@ -144,16 +144,24 @@ pub(super) fn check_readable(path: &Path, connection: &Connection) -> Result<(),
     }
 }
 
+/// Whether there was no space, also for the small file that the readers share.
+pub(super) fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+        || error.sqlite_extended_error_code() == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
+}
+
 /// In the words of a person who starts a gateway.
 pub(super) fn classify(path: &Path, error: rusqlite::Error) -> OpenError {
     let path = path.to_owned();
+    if is_full(&error) {
+        return OpenError::Full { path };
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => OpenError::NotALedger { path },
         Some(ErrorCode::DatabaseCorrupt) => OpenError::Corrupt { path, why: error.to_string() },
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
             OpenError::ReadOnly { path }
         }
-        Some(ErrorCode::DiskFull) => OpenError::Full { path },
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             OpenError::InUse { path, by: String::new() }
         }

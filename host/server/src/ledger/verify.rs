@@ -5,12 +5,13 @@ use std::path::Path;
 
 use quorate_core::entry::{Happened, Stream};
 use quorate_core::ids::Digest;
+use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::OpenError;
 use super::read::{ReadError, Reader};
 use super::schema;
-use super::seal::{Columns, Head, Written, bytes_of, chain, digest_of, number};
+use super::seal::{Columns, Head, Written, bytes_of, chain, digest_of, int, number};
 use super::views::{self, Thing, ViewError};
 
 /// A ledger that is what was written. Who keeps `head` elsewhere can tell later
@@ -21,6 +22,9 @@ pub struct Verified {
     pub entries: u64,
     /// The digest of the newest.
     pub head: Digest,
+    /// Whether what is shown was compared with the entries. It is not where another
+    /// version of the gateway made it: this one makes it anew when it starts.
+    pub views_checked: bool,
 }
 
 /// A ledger that is not proven.
@@ -93,10 +97,11 @@ fn check(connection: &Connection) -> Result<Verified, VerifyError> {
         }
         _ => return Err(broken(last.seq, "it is not the one that was written down as the newest")),
     }
-    if views::are_at(connection, last.seq)? {
+    let views_checked = views::are_at(connection, last.seq)?;
+    if views_checked {
         check_views(connection)?;
     }
-    Ok(Verified { entries: last.seq, head: last.digest })
+    Ok(Verified { entries: last.seq, head: last.digest, views_checked })
 }
 
 fn check_chain(connection: &Connection) -> Result<Head, VerifyError> {
@@ -158,28 +163,43 @@ fn check_blob(connection: &Connection, seq: u64, happened: &Happened) -> Result<
     }
 }
 
-/// What the gateway shows and decides by must follow from the entries.
+/// What the gateway shows and decides by must follow from the entries: each thing is
+/// made anew, in memory, and compared with all that is kept of it.
 fn check_views(connection: &Connection) -> Result<(), VerifyError> {
-    let mut shown: i64 = connection.query_row("SELECT count(*) FROM views", [], |row| row.get(0))?;
-    let mut last_seq = 0;
+    let expected = Connection::open_in_memory()?;
+    expected.execute_batch(views::TABLES)?;
+    let (mut rows, mut last_seq) = ([0; 3], 0);
     views::each_thing(connection, |thing: &Thing, last| {
         last_seq = last_seq.max(last);
-        let expected = thing.view.as_ref().map(views::encode).transpose();
-        let expected = expected.map_err(|error| broken(last, &error.to_string()))?;
-        shown -= i64::from(expected.is_some());
-        let stored: Option<String> = connection
-            .prepare_cached("SELECT json FROM views WHERE stream = ?1")?
-            .query_row([thing.stream.to_string()], |row| row.get(0))
-            .optional()?;
-        if stored == expected {
+        if thing.view.is_none() {
             return Ok(());
         }
-        Err(broken(last, &format!("what is shown of {} does not follow from it", thing.stream)))
+        thing.store(&expected)?;
+        for (table, rows) in views::NAMES.iter().zip(&mut rows) {
+            let row = kept(&expected, table, thing.first_seq)?;
+            if row != kept(connection, table, thing.first_seq)? {
+                let why = format!("what is shown of {} does not follow from it", thing.stream);
+                return Err(broken(last, &why));
+            }
+            *rows += i64::from(row.is_some());
+            expected.prepare_cached(&format!("DELETE FROM {table}"))?.execute([])?;
+        }
+        Ok(())
     })?;
-    if shown != 0 {
-        return Err(broken(last_seq, "something is shown that follows from no entry"));
+    for (table, rows) in views::NAMES.iter().zip(rows) {
+        let sql = format!("SELECT count(*) FROM {table}");
+        if connection.query_row(&sql, [], |row| row.get::<_, i64>(0))? != rows {
+            return Err(broken(last_seq, "something is shown that follows from no entry"));
+        }
     }
     Ok(())
+}
+
+/// All that `table` has of the thing that began with entry `seq`.
+fn kept(connection: &Connection, table: &str, seq: u64) -> rusqlite::Result<Option<Vec<Value>>> {
+    let mut statement = connection.prepare_cached(&format!("SELECT * FROM {table} WHERE seq = ?1"))?;
+    let columns = statement.column_count();
+    statement.query_row([int(seq)], |row| (0..columns).map(|column| row.get(column)).collect()).optional()
 }
 
 fn broken(seq: u64, why: &str) -> VerifyError {

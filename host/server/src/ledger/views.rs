@@ -15,7 +15,10 @@ use super::seal::{int, micros, micros_up, number};
 /// then all of them are made anew when the ledger is opened.
 pub(super) const VERSION: i64 = 1;
 
-const TABLES: &str = "
+/// All of them.
+pub(super) const NAMES: [&str; 3] = ["views", "requests", "sessions"];
+
+pub(super) const TABLES: &str = "
 DROP TABLE IF EXISTS views;
 DROP TABLE IF EXISTS requests;
 DROP TABLE IF EXISTS sessions;

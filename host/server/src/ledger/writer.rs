@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use quorate_core::Timestamp;
 use quorate_core::entry::{Entry, Guard, Happened, Stream};
 use quorate_core::ids::Digest;
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::schema;
 use super::seal::{Head, Written, digest_of, int, micros};
 use super::views::{Thing, ViewError, revision};
 use super::{Append, AppendError, Appended, KEY_HOURS, Key, Side, Stored};
@@ -285,8 +286,5 @@ fn refused(why: impl Into<String>) -> Stop {
 }
 
 fn append_error(error: &rusqlite::Error) -> AppendError {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => AppendError::Full,
-        _ => AppendError::Failed(error.to_string()),
-    }
+    if schema::is_full(error) { AppendError::Full } else { AppendError::Failed(error.to_string()) }
 }

@@ -111,6 +111,14 @@ async fn a_view_that_says_something_else() {
 }
 
 #[tokio::test]
+async fn a_grant_that_would_be_found_for_ever() {
+    let stopped = filled().await;
+    stopped.tamper("UPDATE requests SET deadline = NULL WHERE id = 'q1'");
+    let found = stopped.broken();
+    assert!(found.contains("what is shown of request/q1 does not follow"), "{found}");
+}
+
+#[tokio::test]
 async fn a_view_of_nothing() {
     let stopped = filled().await;
     stopped.tamper("INSERT INTO views SELECT 99, 'user/eve', json FROM views WHERE stream = 'user/ann'");
@@ -124,7 +132,7 @@ async fn a_sound_ledger_is_verified_while_a_gateway_writes_to_it() {
     let verified = verify(&world.path()).unwrap();
     let newest = EntryFilter { after_seq: Some(15), ..EntryFilter::default() };
     let Sealed { digest, .. } = world.ledger.entries(&newest, 1, Order::OldestFirst).unwrap()[0];
-    assert_eq!((verified.entries, verified.head), (16, digest));
+    assert_eq!((verified.entries, verified.head, verified.views_checked), (16, digest, true));
     assert_eq!(world.stop().start().ledger.verify().unwrap(), verified);
 }
 

@@ -147,6 +147,22 @@ async fn a_ledger_or_folder_that_cannot_be_written_is_refused() {
     assert!(fs::read(&stopped.path).unwrap() == before);
 }
 
+#[tokio::test]
+async fn a_backup_that_nobody_can_write_is_verified() {
+    let world = World::new();
+    fill(&world.ledger).await;
+    let stopped = world.stop();
+    let folder = stopped.path.with_file_name("a backup?mode=rw&50%25#1");
+    fs::create_dir(&folder).unwrap();
+    let backup = folder.join("ledger.db");
+    fs::copy(&stopped.path, &backup).unwrap();
+    fs::set_permissions(&backup, fs::Permissions::from_mode(0o444)).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o555)).unwrap();
+    fs::set_permissions(stopped.path.parent().unwrap(), fs::Permissions::from_mode(0o755)).unwrap();
+    as_nobody(move || assert_eq!(verify(&backup).unwrap().entries, 16));
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
 #[test]
 fn a_folder_that_does_not_exist_is_named() {
     let error = Ledger::open(Path::new("/nowhere/ledger.db")).unwrap_err();
