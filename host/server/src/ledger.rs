@@ -25,6 +25,7 @@
 //! Not here: what may be appended (`quorate_core` makes every step), the time, and
 //! what follows from an entry.
 
+mod append;
 mod audit;
 mod find;
 mod lock;
@@ -44,10 +45,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use quorate_core::Timestamp;
-use quorate_core::entry::Step;
-use quorate_core::ids::{Digest, ResourceName, UserId};
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use append::{Append, AppendError, Appended, KEY_HOURS, Key, Side, Stored};
 pub use audit::{EntryFilter, Order};
 pub use find::{Cursor, PAGE_ROWS_MAX, Page, Paged, RequestFilter, SessionFilter};
 pub use read::{ReadError, Reader, Size};
@@ -58,9 +58,6 @@ use writer::{Job, Work, Writer};
 
 /// How many appends may wait for the writer; more wait outside.
 const WAITING_MAX: usize = 1024;
-
-/// How long an idempotency key is known, in hours.
-pub const KEY_HOURS: i64 = 24;
 
 /// An open ledger, cheap to clone. Only one gateway has it open at a time; the last
 /// clone closes it. It reads as a [`Reader`] does.
@@ -109,6 +106,15 @@ pub enum OpenError {
         shown(path)
     )]
     ReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It cannot be read.
+    #[error(
+        "the ledger `{}` cannot be read: do it as the gateway's user, who alone has the right to",
+        shown(path)
+    )]
+    Unreadable {
         /// The file.
         path: PathBuf,
     },
@@ -165,126 +171,6 @@ pub enum OpenError {
 
 fn shown(path: &Path) -> String {
     path.to_string_lossy().replace(char::is_control, "\u{fffd}")
-}
-
-/// An append that did not happen: nothing of it is in the ledger.
-#[derive(Debug, thiserror::Error)]
-pub enum AppendError {
-    /// Somebody was first: load again, decide again.
-    #[error("somebody else was first")]
-    Conflict,
-    /// The same was asked before under this key.
-    #[error("this was done before, as {}", .0.answers)]
-    Repeated(Stored),
-    /// Something else was asked before under this key.
-    #[error("this idempotency key was used for something else")]
-    KeyReused,
-    /// There is no space. It may be tried again.
-    #[error("the disk is full")]
-    Full,
-    /// The machine could not.
-    #[error("the ledger cannot be written: {0}")]
-    Failed(String),
-    /// The ledger is closed.
-    #[error("the ledger is closed")]
-    Closed,
-}
-
-/// What is appended: all of it or nothing.
-#[derive(Debug)]
-pub struct Append {
-    /// What happened.
-    pub step: Step,
-    /// What its entries name by digest.
-    pub blobs: Vec<(Digest, Vec<u8>)>,
-    /// What is kept beside the entries.
-    pub side: Vec<Side>,
-    /// So that a repetition is recognised.
-    pub key: Option<Key>,
-}
-
-impl From<Step> for Append {
-    fn from(step: Step) -> Self {
-        Self { step, blobs: Vec::new(), side: Vec::new(), key: None }
-    }
-}
-
-/// What is kept beside the entries and is never part of them.
-pub enum Side {
-    /// The hash of a person's password.
-    Password {
-        /// Whose.
-        user: UserId,
-        /// With its parameters.
-        hash: String,
-    },
-    /// A token.
-    Token {
-        /// Which.
-        id: String,
-        /// Whose.
-        user: UserId,
-        /// The SHA-256 of its secret.
-        hash: Digest,
-    },
-    /// A token that no longer works.
-    ForgetToken {
-        /// Which.
-        id: String,
-    },
-    /// A secret of a resource; all of them go with the resource.
-    Secret {
-        /// Whose.
-        resource: ResourceName,
-        /// Its name.
-        name: String,
-        /// None forgets it.
-        value: Option<String>,
-    },
-    /// The token for the first admin.
-    SetupToken {
-        /// The SHA-256 of it; none forgets it.
-        hash: Option<Digest>,
-    },
-}
-
-impl fmt::Debug for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Password { .. } => "Password(..)",
-            Self::Token { .. } => "Token(..)",
-            Self::ForgetToken { .. } => "ForgetToken(..)",
-            Self::Secret { .. } => "Secret(..)",
-            Self::SetupToken { .. } => "SetupToken(..)",
-        })
-    }
-}
-
-/// An idempotency key. It is known for [`KEY_HOURS`].
-#[derive(Debug, Clone)]
-pub struct Key {
-    /// Who chose it: two people may choose the same.
-    pub user: String,
-    /// Their key.
-    pub key: String,
-    /// The digest of what they asked.
-    pub fingerprint: Digest,
-    /// What to find again: `request/abc`.
-    pub answers: String,
-}
-
-/// What was appended under an idempotency key before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    /// What to find again.
-    pub answers: String,
-}
-
-/// What was appended, and is on the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Appended {
-    /// The number of its last entry.
-    pub seq: u64,
 }
 
 impl Ledger {

@@ -74,10 +74,10 @@ impl Reader {
             // reads only when it is told that nobody will.
             Err(OpenError::ReadOnly { .. }) if !reader.has_log() => {
                 let reader = Self { immutable: true, ..reader };
-                reader.try_open()?;
+                reader.try_open().map_err(unreadable_file)?;
                 Ok(reader)
             }
-            opened => opened.map(|()| reader),
+            opened => opened.map(|()| reader).map_err(unreadable_file),
         }
     }
 
@@ -308,6 +308,14 @@ impl fmt::Debug for Reader {
 
 fn bytes(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |file| file.len())
+}
+
+/// Who only reads is not told how to write.
+fn unreadable_file(error: OpenError) -> OpenError {
+    match error {
+        OpenError::ReadOnly { path } => OpenError::Unreadable { path },
+        error => error,
+    }
 }
 
 /// A path in which nothing has a meaning of its own.

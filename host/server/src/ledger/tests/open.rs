@@ -137,6 +137,7 @@ async fn a_ledger_or_folder_that_cannot_be_written_is_refused() {
     as_nobody(move || {
         let error = Ledger::open(&path).unwrap_err();
         assert!(matches!(error, OpenError::ReadOnly { .. }), "the file: {error}");
+        fs::File::open(&path).unwrap();
     });
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o555)).unwrap();
     let path = folder.join("new.db");
@@ -163,6 +164,18 @@ async fn a_backup_that_nobody_can_write_is_verified() {
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+#[tokio::test]
+async fn a_ledger_of_somebody_else_cannot_be_read() {
+    let stopped = World::new().stop();
+    fs::set_permissions(stopped.path.parent().unwrap(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&stopped.path, fs::Permissions::from_mode(0o000)).unwrap();
+    let path = stopped.path.clone();
+    as_nobody(move || {
+        let error = verify(&path).unwrap_err();
+        assert!(matches!(error, VerifyError::Open(OpenError::Unreadable { .. })), "{error}");
+    });
+}
+
 #[test]
 fn a_folder_that_does_not_exist_is_named() {
     let error = Ledger::open(Path::new("/nowhere/ledger.db")).unwrap_err();
@@ -177,6 +190,7 @@ async fn every_refusal_is_a_plain_sentence_without_control_characters() {
         OpenError::InUse { path: path.clone(), by: String::new() },
         OpenError::Corrupt { path: path.clone(), why: "x".to_owned() },
         OpenError::ReadOnly { path: path.clone() },
+        OpenError::Unreadable { path: path.clone() },
         OpenError::Newer { path: path.clone(), found: 2, known: 1 },
         OpenError::NotALedger { path: path.clone() },
         OpenError::Full { path },

@@ -1,0 +1,129 @@
+//! What is appended, and what is answered to it.
+
+use std::fmt;
+
+use quorate_core::entry::Step;
+use quorate_core::ids::{Digest, ResourceName, UserId};
+
+/// How long an idempotency key is known, in hours.
+pub const KEY_HOURS: i64 = 24;
+
+/// An append that did not happen: nothing of it is in the ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Somebody was first: load again, decide again.
+    #[error("somebody else was first")]
+    Conflict,
+    /// The same was asked before under this key.
+    #[error("this was done before, as {}", .0.answers)]
+    Repeated(Stored),
+    /// Something else was asked before under this key.
+    #[error("this idempotency key was used for something else")]
+    KeyReused,
+    /// There is no space. It may be tried again.
+    #[error("the disk is full")]
+    Full,
+    /// The machine could not.
+    #[error("the ledger cannot be written: {0}")]
+    Failed(String),
+    /// The ledger is closed.
+    #[error("the ledger is closed")]
+    Closed,
+}
+
+/// What is appended: all of it or nothing.
+#[derive(Debug)]
+pub struct Append {
+    /// What happened.
+    pub step: Step,
+    /// What its entries name by digest.
+    pub blobs: Vec<(Digest, Vec<u8>)>,
+    /// What is kept beside the entries.
+    pub side: Vec<Side>,
+    /// So that a repetition is recognised.
+    pub key: Option<Key>,
+}
+
+impl From<Step> for Append {
+    fn from(step: Step) -> Self {
+        Self { step, blobs: Vec::new(), side: Vec::new(), key: None }
+    }
+}
+
+/// What is kept beside the entries and is never part of them.
+pub enum Side {
+    /// The hash of a person's password.
+    Password {
+        /// Whose.
+        user: UserId,
+        /// With its parameters.
+        hash: String,
+    },
+    /// A token.
+    Token {
+        /// Which.
+        id: String,
+        /// Whose.
+        user: UserId,
+        /// The SHA-256 of its secret.
+        hash: Digest,
+    },
+    /// A token that no longer works.
+    ForgetToken {
+        /// Which.
+        id: String,
+    },
+    /// A secret of a resource; all of them go with the resource.
+    Secret {
+        /// Whose.
+        resource: ResourceName,
+        /// Its name.
+        name: String,
+        /// None forgets it.
+        value: Option<String>,
+    },
+    /// The token for the first admin.
+    SetupToken {
+        /// The SHA-256 of it; none forgets it.
+        hash: Option<Digest>,
+    },
+}
+
+impl fmt::Debug for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Password { .. } => "Password(..)",
+            Self::Token { .. } => "Token(..)",
+            Self::ForgetToken { .. } => "ForgetToken(..)",
+            Self::Secret { .. } => "Secret(..)",
+            Self::SetupToken { .. } => "SetupToken(..)",
+        })
+    }
+}
+
+/// An idempotency key. It is known for [`KEY_HOURS`].
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// Who chose it: two people may choose the same.
+    pub user: String,
+    /// Their key.
+    pub key: String,
+    /// The digest of what they asked.
+    pub fingerprint: Digest,
+    /// What to find again: `request/abc`.
+    pub answers: String,
+}
+
+/// What was appended under an idempotency key before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// What to find again.
+    pub answers: String,
+}
+
+/// What was appended, and is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// The number of its last entry.
+    pub seq: u64,
+}
