@@ -76,8 +76,7 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
 
 fn act() -> impl Strategy<Value = Act> {
     let seconds = prop_oneof![8 => 0_i64..120, 1 => -4000_i64..0, 1 => 0_i64..8000];
-    let answers = prop::collection::vec(prop::collection::vec(answer(), 1..3), 1..3);
-    (what(), seconds, answers).prop_map(|(what, seconds, answers)| Act { what, seconds, answers })
+    (what(), seconds, answers()).prop_map(|(what, seconds, answers)| Act { what, seconds, answers })
 }
 
 fn what() -> impl Strategy<Value = What> {
@@ -85,7 +84,7 @@ fn what() -> impl Strategy<Value = What> {
     let voting = (who(), prop::bool::weighted(0.8), prop::bool::weighted(0.2), prop::bool::weighted(0.8));
     prop_oneof![
         8 => voting.prop_map(|(who, approve, forced, comment)| What::Vote { who, approve, forced, comment }),
-        2 => Just(What::Decide),
+        4 => Just(What::Decide),
         2 => Just(What::Settle),
         1 => who().prop_map(|who| What::Cancel { who }),
         1 => who().prop_map(|who| What::Revoke { who }),
@@ -93,18 +92,40 @@ fn what() -> impl Strategy<Value = What> {
     ]
 }
 
-fn answer() -> impl Strategy<Value = Answer> {
+/// Mostly, policies agree with each other: a request of which each policy says
+/// something else does not live long.
+fn answers() -> impl Strategy<Value = Vec<Vec<Answer>>> {
+    let mood = prop_oneof![
+        3 => Just(vec![Mood::Agreeing]),
+        4 => Just(vec![Mood::Agreeing, Mood::Waiting]),
+        3 => Just(vec![Mood::Agreeing, Mood::Waiting, Mood::Any]),
+    ];
+    mood.prop_flat_map(|moods| {
+        let answer = select(moods).prop_flat_map(answer);
+        prop::collection::vec(prop::collection::vec(answer, 1..3), 1..3)
+    })
+}
+
+/// How a policy feels about a request.
+#[derive(Debug, Clone, Copy)]
+enum Mood {
+    Agreeing,
+    Waiting,
+    Any,
+}
+
+fn answer(mood: Mood) -> impl Strategy<Value = Answer> {
     let fault = select(vec![FaultCode::Trap, FaultCode::OutOfFuel, FaultCode::Missing, FaultCode::BadAnswer]);
     prop_oneof![
-        12 => verdict().prop_map(Answer::Verdict),
-        1 => fault.prop_map(|code| Answer::Fault(Fault { code, message: "a \"fault\"\n".to_owned() })),
+        6 => verdict(mood).prop_map(Answer::Verdict),
+        u32::from(matches!(mood, Mood::Any)) => fault.prop_map(|code| Answer::Fault(Fault { code, message: "a \"fault\"\n".to_owned() })),
     ]
 }
 
-fn verdict() -> impl Strategy<Value = Verdict> {
-    let cap = prop_oneof![10 => Just(None), 10 => (1_u64..20_000).prop_map(Some), 1 => Just(Some(0))];
+fn verdict(mood: Mood) -> impl Strategy<Value = Verdict> {
+    let cap = prop_oneof![10 => Just(None), 10 => (1_u64..20_000).prop_map(Some), u32::from(matches!(mood, Mood::Any)) => Just(Some(0))];
     let revisit = prop::option::weighted(0.3, (-3600_i64..7200).prop_map(at));
-    (outcome(), cap, audience(), audience(), revisit, obligation(), any::<bool>()).prop_map(
+    (outcome(mood), cap, audience(), audience(), revisit, obligation(), any::<bool>()).prop_map(
         |(outcome, max_duration, voters, forcers, revisit_at, obligation, tells)| {
             let finding = Finding { code: "warning-x".into(), message: "hm".into(), path: Some("/a".into()) };
             Verdict {
@@ -120,13 +141,18 @@ fn verdict() -> impl Strategy<Value = Verdict> {
     )
 }
 
-fn outcome() -> impl Strategy<Value = Outcome> {
+fn outcome(mood: Mood) -> impl Strategy<Value = Outcome> {
+    let [agree, wait, refuse] = match mood {
+        Mood::Agreeing => [4, 0, 0],
+        Mood::Waiting => [1, 6, 0],
+        Mood::Any => [4, 3, 2],
+    };
     prop_oneof![
-        2 => Just(Outcome::Abstain),
-        6 => prop::collection::vec(way(), 0..3).prop_map(Outcome::Wait),
-        5 => Just(Outcome::Approve),
-        1 => Just(Outcome::Bypass("because".to_owned())),
-        1 => Just(Outcome::Deny("no".to_owned())),
+        u32::from(matches!(mood, Mood::Any)) => Just(Outcome::Abstain),
+        wait => prop::collection::vec(way(), 0..3).prop_map(Outcome::Wait),
+        agree => Just(Outcome::Approve),
+        agree / 4 => Just(Outcome::Bypass("because".to_owned())),
+        refuse => Just(Outcome::Deny("no".to_owned())),
     ]
 }
 
