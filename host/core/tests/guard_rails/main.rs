@@ -228,8 +228,8 @@ fn random_lives_reach_every_state() {
     for _ in 0..800 {
         let life = live(&plan().new_tree(&mut runner).unwrap().current());
         *states.entry(life.last().state.name()).or_insert(0) += 1;
-        let approves = |entry: &Entry| matches!(entry.happened, Happened::RequestApproved { .. });
-        approved += usize::from(life.entries.iter().any(approves));
+        let grants = |entry: &Entry| matches!(entry.happened, Happened::RequestApproved { .. });
+        approved += usize::from(life.entries.iter().any(grants));
         faults += life.moments.iter().filter(|moment| any_fault(&moment.opinions)).count();
         rejections += life.last().votes.iter().filter(|vote| vote.choice == Choice::Reject).count();
     }

@@ -175,10 +175,10 @@ fn audience() -> impl Strategy<Value = Audience> {
 }
 
 fn obligation() -> impl Strategy<Value = Option<Obligation>> {
-    let one = prop::bool::weighted(0.3).prop_map(|critical| Obligation {
+    let one = any::<bool>().prop_map(|critical| Obligation {
         kind: "shred".to_owned(),
         params: "{}".to_owned(),
         critical,
     });
-    prop::option::weighted(0.1, one)
+    prop::option::weighted(0.12, one)
 }
