@@ -5,6 +5,8 @@
 //! one, and none of the outer one's flags, so that clippy, coverage or a sanitizer
 //! of the outer build do not change what a policy is made of.
 
+#![allow(clippy::disallowed_methods, reason = "a build script is told what to do by its environment")]
+
 #[path = "src/encode.rs"]
 mod encode;
 
@@ -69,7 +71,8 @@ fn bundle() -> anyhow::Result<()> {
     for (table, about, packages) in TABLES {
         writeln!(code, "/// {about}\npub const {table}: &[Bundled] = &[")?;
         for package in packages {
-            let module = target.join(TARGET).join("policy").join(package.replace('-', "_")).with_extension("wasm");
+            let module =
+                target.join(TARGET).join("policy").join(package.replace('-', "_")).with_extension("wasm");
             let module = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
             let manifest = manifests.iter().find(|manifest| manifest["name"] == *package);
             write_entry(&mut code, &out, &module, manifest.context("a policy is not in the workspace")?)?;
@@ -84,7 +87,8 @@ fn bundle() -> anyhow::Result<()> {
 fn find_target() -> anyhow::Result<()> {
     let is_there = || {
         let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        let library = Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]).output().ok()?;
+        let library =
+            Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]).output().ok()?;
         let library = String::from_utf8(library.stdout).ok()?;
         Path::new(library.trim()).is_dir().then_some(())
     };
@@ -120,6 +124,11 @@ fn flags(root: &Path) -> String {
     let home = env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo"));
     if let Some(cargo_home) = env::var_os("CARGO_HOME").map(PathBuf::from).or(home) {
         flags.push(remap(&cargo_home, "/cargo"));
+        // Where a crate was downloaded from is no part of it. The last match holds.
+        let registries = fs::read_dir(cargo_home.join("registry/src")).into_iter().flatten().flatten();
+        let mut registries: Vec<PathBuf> = registries.map(|registry| registry.path()).collect();
+        registries.sort();
+        flags.extend(registries.iter().map(|registry| remap(registry, "/crates")));
     }
     flags.join("\u{1f}")
 }
@@ -130,8 +139,10 @@ fn remap(from: &Path, to: &str) -> String {
 
 /// Name, version, description and licence of each package.
 fn manifests(root: &Path) -> anyhow::Result<Vec<Value>> {
-    let output = cargo(root).args(["metadata", "--no-deps", "--format-version", "1", "--offline"]).output()?;
-    let mut metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata said nothing")?;
+    let output =
+        cargo(root).args(["metadata", "--no-deps", "--format-version", "1", "--offline"]).output()?;
+    let mut metadata: Value =
+        serde_json::from_slice(&output.stdout).context("cargo metadata said nothing")?;
     match metadata["packages"].take() {
         Value::Array(packages) => Ok(packages),
         _ => bail!("cargo metadata named no packages"),
@@ -180,7 +191,8 @@ fn write_entry(code: &mut String, out: &Path, module: &[u8], manifest: &Value) -
         licenses: text("license"),
     };
     let component = encode::encode(module, &metadata)?;
-    let digest = Sha256::digest(&component).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    let digest =
+        Sha256::digest(&component).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     let file = format!("{}.wasm", metadata.name);
     fs::write(out.join(&file), component)?;
     writeln!(

@@ -27,8 +27,11 @@ pub(crate) fn encode(module: &[u8], metadata: &Metadata<'_>) -> anyhow::Result<V
     let mut name = ComponentNameSection::new();
     name.component(metadata.name);
     name.append_to_component(&mut component);
-    let texts =
-        [("version", metadata.version), ("description", metadata.description), ("licenses", metadata.licenses)];
+    let texts = [
+        ("version", metadata.version),
+        ("description", metadata.description),
+        ("licenses", metadata.licenses),
+    ];
     for (section, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
         let section = CustomSection { name: Cow::Borrowed(section), data: Cow::Borrowed(text.as_bytes()) };
         section.append_to_component(&mut component);

@@ -72,7 +72,9 @@ pub fn evaluate(config: &Config, input: &Input) -> Verdict {
     match config.on_excess {
         _ if asked <= longest => within,
         OnExcess::Refuse => Verdict::deny(format!("{asked} asked, {longest} is the longest access here")),
-        OnExcess::Shorten => within.finding(Finding::new("shortened", format!("{asked} asked, {longest} allowed"))),
+        OnExcess::Shorten => {
+            within.finding(Finding::new("shortened", format!("{asked} asked, {longest} allowed")))
+        }
     }
 }
 
@@ -81,7 +83,8 @@ fn longest(config: &Config, input: &Input) -> AccessDuration {
     let requester = &input.request.requester;
     let theirs = config.groups.iter().filter(|(group, _)| requester.is_in(group)).map(|(_, max)| *max).max();
     let target = &input.request.target;
-    let is_there = |there: &&TargetMax| target.attribute::<String>(&there.attribute).as_ref() == Some(&there.equals);
+    let is_there =
+        |there: &&TargetMax| target.attribute::<String>(&there.attribute).as_ref() == Some(&there.equals);
     config.targets.iter().filter(is_there).map(|there| there.max).fold(theirs.unwrap_or(config.max), Ord::min)
 }
 
@@ -89,13 +92,15 @@ fn longest(config: &Config, input: &Input) -> AccessDuration {
 pub fn check(config: &Config) -> Vec<Finding> {
     let Some(min) = config.min else { return Vec::new() };
     let groups = config.groups.iter().map(|(group, max)| (format!("/groups/{}", escaped(group)), *max));
-    let targets = config.targets.iter().enumerate().map(|(nth, there)| (format!("/targets/{nth}/max"), there.max));
+    let targets =
+        config.targets.iter().enumerate().map(|(nth, there)| (format!("/targets/{nth}/max"), there.max));
     std::iter::once(("/max".to_owned(), config.max))
         .chain(groups)
         .chain(targets)
         .filter(|(_, max)| *max < min)
         .map(|(path, max)| {
-            Finding::new("max-below-min", format!("a maximum of {max} is below the minimum of {min}")).at(path)
+            Finding::new("max-below-min", format!("a maximum of {max} is below the minimum of {min}"))
+                .at(path)
         })
         .collect()
 }
@@ -164,7 +169,10 @@ mod tests {
     #[test]
     fn below_the_minimum_it_names_the_minimum_and_cannot_shorten() {
         let config = config(serde_json::json!({"max": "2h", "min": "10m", "on_excess": "shorten"}));
-        assert_eq!(evaluate(&config, &ann_asks("9m")).outcome, denied("9m asked, 10m is the shortest access here"));
+        assert_eq!(
+            evaluate(&config, &ann_asks("9m")).outcome,
+            denied("9m asked, 10m is the shortest access here")
+        );
         assert_eq!(evaluate(&config, &ann_asks("10m")).outcome, Outcome::Abstain);
     }
 
@@ -185,18 +193,18 @@ mod tests {
             "groups": {"sre": "8h"},
             "targets": [{"attribute": "env", "equals": "eu", "max": "1h"}, {"attribute": "env", "equals": "us", "max": "24h"}],
         }));
-        let longest =
-            |group: &str, env: &str| {
-                let input = asks(person("eve", &[group])).lasting("1h").with_target_attribute("env", env);
-                evaluate(&config, &input).max_duration.unwrap() / 3600
-            };
+        let longest = |group: &str, env: &str| {
+            let input = asks(person("eve", &[group])).lasting("1h").with_target_attribute("env", env);
+            evaluate(&config, &input).max_duration.unwrap() / 3600
+        };
         assert_eq!((longest("sre", "eu"), longest("dev", "eu")), (1, 1));
         assert_eq!((longest("sre", "us"), longest("dev", "us"), longest("dev", "jp")), (8, 2, 2));
     }
 
     #[test]
     fn a_command_has_no_duration() {
-        let verdict = evaluate(&config(serde_json::json!({"max": "1m"})), &ann_asks("2h").running("select 1"));
+        let verdict =
+            evaluate(&config(serde_json::json!({"max": "1m"})), &ann_asks("2h").running("select 1"));
         assert_eq!(verdict, Verdict::abstain());
     }
 
@@ -213,6 +221,9 @@ mod tests {
     #[test]
     fn d2_a_duration_that_is_none_is_refused_with_the_accepted_forms() {
         let error = serde_json::from_str::<Config>(r#"{"max":"2 hours"}"#).unwrap_err().to_string();
-        assert!(error.contains("`2 hours` is not a duration") && error.contains("10m, 2h or 1h30m"), "{error}");
+        assert!(
+            error.contains("`2 hours` is not a duration") && error.contains("10m, 2h or 1h30m"),
+            "{error}"
+        );
     }
 }

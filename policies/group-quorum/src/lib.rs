@@ -59,7 +59,12 @@ fn rejected_by(vote: &Vote) -> String {
 fn decide(config: &Config, approvers: &[&Principal]) -> Verdict {
     let groups = if config.require_all { config.groups.as_slice() } else { &[] };
     let everybody_of = |filled: &u32| -> Vec<&String> {
-        groups.iter().enumerate().filter(|(nth, _)| filled & (1 << nth) == 0).map(|(_, group)| group).collect()
+        groups
+            .iter()
+            .enumerate()
+            .filter(|(nth, _)| filled & (1 << nth) == 0)
+            .map(|(_, group)| group)
+            .collect()
     };
     let short_of = config.approvals.saturating_sub(u32::try_from(approvers.len()).unwrap_or(u32::MAX));
 
@@ -104,7 +109,9 @@ fn fillings(groups: &[String], approvers: &[&Principal]) -> Vec<u32> {
         let mut larger = Vec::new();
         for (nth, group) in groups.iter().enumerate().take(GROUPS_MAX) {
             if approver.is_in(group) {
-                larger.extend(best.iter().filter(|filled| *filled & (1 << nth) == 0).map(|filled| filled | (1 << nth)));
+                larger.extend(
+                    best.iter().filter(|filled| *filled & (1 << nth) == 0).map(|filled| filled | (1 << nth)),
+                );
             }
         }
         if !larger.is_empty() {
@@ -121,7 +128,8 @@ pub fn check(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     let count = config.groups.len();
     if count == 0 {
-        findings.push(Finding::new("no-groups", "no approval groups: nobody could ever approve").at("/groups"));
+        findings
+            .push(Finding::new("no-groups", "no approval groups: nobody could ever approve").at("/groups"));
     }
     if count > GROUPS_MAX {
         let message = format!("{count} groups are too many: 1 to {GROUPS_MAX} are allowed");
@@ -136,7 +144,8 @@ pub fn check(config: &Config) -> Vec<Finding> {
         }
     }
     if !(1..=APPROVALS_MAX).contains(&config.approvals) {
-        let message = format!("{} approvals cannot be asked for: 1 to {APPROVALS_MAX} are allowed", config.approvals);
+        let message =
+            format!("{} approvals cannot be asked for: 1 to {APPROVALS_MAX} are allowed", config.approvals);
         findings.push(Finding::new("approvals-out-of-range", message).at("/approvals"));
     }
     findings

@@ -111,10 +111,7 @@ fn q9_all_groups_and_an_amount_must_both_be_met() {
     // A missing member of a group is also one of the people still missing.
     let of_either = &["dba", "security"];
     assert_eq!(missing(outcome(&three, [bob()])), [[one_of(&["security"]), one_of(of_either)]]);
-    assert_eq!(
-        missing(outcome(&three, [])),
-        [[one_of(&["dba"]), one_of(&["security"]), one_of(of_either)]]
-    );
+    assert_eq!(missing(outcome(&three, [])), [[one_of(&["dba"]), one_of(&["security"]), one_of(of_either)]]);
 }
 
 #[test]

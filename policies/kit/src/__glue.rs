@@ -12,7 +12,11 @@ use crate::{EvidenceNeeds, Finding, Input, Verdict};
 /// # Panics
 /// When `config` is not what the policy accepts. The gateway has checked it
 /// before, so here it is a fault, and the text says which.
-pub fn evaluate<C: DeserializeOwned>(config: &str, input: &Input, evaluate: fn(&C, &Input) -> Verdict) -> Verdict {
+pub fn evaluate<C: DeserializeOwned>(
+    config: &str,
+    input: &Input,
+    evaluate: fn(&C, &Input) -> Verdict,
+) -> Verdict {
     hook_panics();
     match serde_json::from_str(config) {
         Ok(config) => evaluate(&config, input),
@@ -43,7 +47,10 @@ pub fn evidence(evidence: fn() -> EvidenceNeeds) -> EvidenceNeeds {
 }
 
 #[cold]
-#[allow(clippy::panic, reason = "a policy has no other way to say that it cannot answer; the host makes it a fault")]
+#[allow(
+    clippy::panic,
+    reason = "a policy has no other way to say that it cannot answer; the host makes it a fault"
+)]
 fn refuse(error: &serde_json::Error) -> ! {
     panic!("this policy does not accept its config: {error}")
 }
@@ -93,7 +100,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "does not accept its config: unknown field `cuont`, expected `count`")]
     fn an_unreadable_config_is_a_panic_that_says_why() {
-        evaluate(r#"{"cuont":3}"#, &testing::asks(testing::person("ann", &[])), approve);
+        let _ = evaluate(r#"{"cuont":3}"#, &testing::asks(testing::person("ann", &[])), approve);
     }
 
     #[test]

@@ -128,9 +128,15 @@ mod tests {
 
     #[test]
     fn d1_common_durations_are_accepted() {
-        for (words, seconds) in
-            [("10m", 600), ("2h", 7200), ("24h", 86400), ("90m", 5400), ("1h30m", 5400), ("60s", 60), ("2h1s", 7201)]
-        {
+        for (words, seconds) in [
+            ("10m", 600),
+            ("2h", 7200),
+            ("24h", 86400),
+            ("90m", 5400),
+            ("1h30m", 5400),
+            ("60s", 60),
+            ("2h1s", 7201),
+        ] {
             assert_eq!(words.parse(), Ok(AccessDuration(seconds)), "{words}");
         }
     }
@@ -138,8 +144,21 @@ mod tests {
     #[test]
     fn d2_anything_else_is_refused_with_the_accepted_forms() {
         for words in [
-            "0s", "-1h", "2", "2 hours", "59s", "999999h", "", "2h2h", "h", "30m1h", "1.5h", "+1h", "٣h",
-            "99999999999999999999h", "2H",
+            "0s",
+            "-1h",
+            "2",
+            "2 hours",
+            "59s",
+            "999999h",
+            "",
+            "2h2h",
+            "h",
+            "30m1h",
+            "1.5h",
+            "+1h",
+            "٣h",
+            "99999999999999999999h",
+            "2H",
         ] {
             let refused = words.parse::<AccessDuration>().unwrap_err().to_string();
             assert!(refused.contains("10m, 2h or 1h30m") && refused.contains("60s"), "{refused}");

@@ -73,7 +73,9 @@ unsafe impl GlobalAlloc for Bump {
         }
         let start = self.next.get().wrapping_add(layout.align() - 1) & !(layout.align() - 1);
         match start.checked_add(layout.size()) {
-            Some(end) if start >= self.next.get() && self.take_until(end) => ptr::with_exposed_provenance_mut(start),
+            Some(end) if start >= self.next.get() && self.take_until(end) => {
+                ptr::with_exposed_provenance_mut(start)
+            }
             _ => ptr::null_mut(),
         }
     }

@@ -49,11 +49,11 @@ mod verdict;
 #[cfg(target_family = "wasm")]
 mod heap;
 
-#[doc(hidden)]
-pub mod __glue;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod __contract;
+#[doc(hidden)]
+pub mod __glue;
 
 pub use duration::{AccessDuration, BadDuration};
 pub use input::{

@@ -99,8 +99,14 @@ impl Input {
     fn with_vote(mut self, voter: Principal, choice: Choice, forced: bool, comment: &str) -> Self {
         // One vote a minute, so that they have an order.
         self.now += MINUTE;
-        let vote =
-            Vote { voter, choice, forced, comment: comment.to_owned(), cast_at: self.now, attributes: Vec::new() };
+        let vote = Vote {
+            voter,
+            choice,
+            forced,
+            comment: comment.to_owned(),
+            cast_at: self.now,
+            attributes: Vec::new(),
+        };
         self.votes.push(vote);
         self
     }
