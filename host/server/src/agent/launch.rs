@@ -217,6 +217,7 @@ async fn supervise(
     let (ours, theirs) = StdUnixStream::pair()?;
     // Not killed when dropped: the end of its socket makes it clean up, which a dead one cannot.
     let child = Command::new(&launcher.program)
+        .arg0("quorate")
         .args(&launcher.arguments)
         .env_clear()
         .stdin(OwnedFd::from(theirs))

@@ -7,6 +7,7 @@
 //! Not here: asking for access, opening the WebSocket, and exit codes other than the
 //! command's own.
 
+mod frames;
 mod keyboard;
 mod modes;
 mod raw;
@@ -21,13 +22,12 @@ use std::time::Duration;
 
 use futures_util::{Sink, SinkExt, Stream, StreamExt, future};
 use rustix::termios::{isatty, tcgetwinsize};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::{self, Message};
+
+pub use frames::{Broken, Frames, frames};
 
 use crate::agent::{Signal, Size};
-use crate::session::wire::{BadFrame, EndReason, Ended, FromClient, FromGateway};
+use crate::session::wire::{EndReason, Ended, FromClient, FromGateway};
 use keyboard::Keyboard;
 use raw::RawMode;
 use screen::Screen;
@@ -95,39 +95,6 @@ pub enum Left {
         #[source]
         source: io::Error,
     },
-}
-
-/// What broke a connection.
-#[derive(Debug, thiserror::Error)]
-pub enum Broken {
-    /// The connection itself.
-    #[error(transparent)]
-    Socket(#[from] tungstenite::Error),
-    /// What came over it.
-    #[error("the gateway sent {0}")]
-    Frame(#[from] BadFrame),
-    /// The other side, before it said how the session ended.
-    #[error("closed by the gateway")]
-    Closed,
-}
-
-/// The frames on a WebSocket.
-pub fn frames<T: AsyncRead + AsyncWrite + Unpin>(
-    socket: WebSocketStream<T>,
-) -> impl Stream<Item = Result<FromGateway, Broken>> + Sink<FromClient, Error = Broken> {
-    let send = |frame: FromClient| future::ready(Ok::<_, Broken>(Message::Binary(frame.encode())));
-    socket.with(send).filter_map(|message: Result<Message, tungstenite::Error>| {
-        future::ready(match message {
-            Ok(Message::Binary(bytes)) => Some(FromGateway::decode(&bytes).map_err(Broken::Frame)),
-            Ok(Message::Text(text)) => Some(Err(Broken::Frame(BadFrame::Unknown {
-                tag: text.as_bytes().first().copied().unwrap_or(0),
-            }))),
-            Ok(Message::Close(_)) => Some(Err(Broken::Closed)),
-            // Answered by the socket itself.
-            Ok(_) => None,
-            Err(error) => Some(Err(Broken::Socket(error))),
-        })
-    })
 }
 
 /// Connects the person to a session until it ends, and says on the terminal why it did.

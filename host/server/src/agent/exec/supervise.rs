@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -56,6 +57,7 @@ fn start(mut plan: Plan, streams: Streams) -> io::Result<(Pid, Option<i32>)> {
     let (mut ours, theirs) = UnixStream::pair()?;
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let child = Command::new(Launcher::this_program())
+        .arg0("quorate")
         .args(arguments)
         .env_clear()
         .stdin(OwnedFd::from(theirs))

@@ -4,7 +4,13 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 
-use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::termios::{OptionalActions, QueueSelector, Termios, isatty, tcflush, tcgetattr, tcsetattr};
+
+/// How long a terminal has nothing to read before the person counts as not typing.
+const QUIET: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+/// How often it is emptied at most: somebody may be leaning on a key.
+const DISCARDS_MAX: usize = 50;
 
 /// A terminal in raw mode, until this is dropped.
 #[derive(Debug)]
@@ -42,8 +48,23 @@ impl RawMode {
 impl Drop for RawMode {
     fn drop(&mut self) {
         RAW.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| !Arc::ptr_eq(other, &self.0));
-        // `Flush`: what was typed and not read goes away. A terminal that is gone needs nothing.
+        discard_typed(&self.0.terminal);
+        // A terminal that is gone needs nothing.
         let _ = tcsetattr(&self.0.terminal, OptionalActions::Flush, &self.0.modes);
+    }
+}
+
+/// Throws away what was typed and not read: pasted lines must not end up in the person's shell.
+/// Of a long text the terminal holds only the beginning, and the rest comes after it.
+fn discard_typed(terminal: &OwnedFd) {
+    for _ in 0..DISCARDS_MAX {
+        if tcflush(terminal, QueueSelector::IFlush).is_err() {
+            return;
+        }
+        let mut files = [PollFd::new(terminal, PollFlags::IN)];
+        if !matches!(poll(&mut files, Some(&QUIET)), Ok(1..)) {
+            return;
+        }
     }
 }
 

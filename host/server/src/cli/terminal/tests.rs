@@ -12,11 +12,14 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_util::bytes::Bytes;
 
 use super::*;
 use crate::agent::{self, pty};
+use crate::session::wire::BadFrame;
 
 /// How long anything may take before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -191,9 +194,16 @@ async fn a_notice_stands_on_a_line_of_its_own() {
 
 #[tokio::test]
 async fn d5_what_is_typed_after_the_end_goes_nowhere() {
-    // The connection does not flow, so that what is typed piles up on all the way.
+    // The connection does not flow, so that what is pasted piles up on all the way.
     let mut person = Person::sits_down(false).await;
-    person.types(&"drop table users;\n".repeat(150));
+    let mut taken = Instant::now();
+    while taken.elapsed() < Duration::from_millis(300) {
+        // In part is enough: nobody is meant to read it.
+        match person.hands.write(b"drop table users;\n") {
+            Ok(1..) => taken = Instant::now(),
+            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
     person.receives(FromGateway::Ended(ended(EndReason::Expired, "over", None)));
     person.ends().await.unwrap();
     assert!(person.arrived.recv().await.is_none());
@@ -293,52 +303,66 @@ async fn a_reader_that_went_away_ends_it() {
     assert!(matches!(left, Left::Output { .. }), "{left:?}");
 }
 
-#[test]
-fn a_panic_leaves_the_terminal_whole_even_where_nothing_is_dropped() {
-    let theirs: OwnedFd =
-        pty::open(Size::default()).map(|pty| (pty.ours, pty.theirs)).map(keep_open).unwrap();
-    let raw = RawMode::enter(&theirs).unwrap().unwrap();
-    assert!(is_raw(&theirs));
-    std::mem::forget(raw);
-    std::thread::spawn(|| panic!("on purpose")).join().unwrap_err();
-    assert!(!is_raw(&theirs));
-}
-
-/// The first end stays open to the end of the test program.
-fn keep_open((ours, theirs): (OwnedFd, File)) -> OwnedFd {
-    std::mem::forget(ours);
-    theirs.into()
-}
-
-/// Marks a call of this test program as a client that is about to be told to end.
+/// Marks a call of this test program as a client that does not end by itself.
 const CLIENT: &str = "this-is-a-client";
+
+fn is_client() -> bool {
+    std::env::args().any(|argument| argument == CLIENT)
+}
+
+/// Runs the test of this name as a client, in a process and a terminal of its own: signals and
+/// panics concern every terminal of a process. `meddle` is given the client and its
+/// keyboard when the terminal is raw. The exit code, once the terminal is found to be as it was.
+async fn client(test: &str, meddle: impl FnOnce(rustix::process::Pid, &mut File)) -> Option<i32> {
+    let (mut hands, mut eyes, terminal) = open();
+    let before = format!("{:?}", tcgetattr(&terminal).unwrap());
+    let mut client = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", &format!("cli::terminal::tests::{test}"), "--nocapture", "--skip", CLIENT])
+        .stdin(terminal.try_clone().unwrap())
+        .stdout(terminal.try_clone().unwrap())
+        .stderr(terminal.try_clone().unwrap())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    sees(&mut eyes, "raw now").await;
+    assert!(is_raw(&terminal));
+    let pid = i32::try_from(client.id().unwrap()).unwrap();
+    meddle(rustix::process::Pid::from_raw(pid).unwrap(), &mut hands);
+    let status = in_time("its end", client.wait()).await.unwrap();
+    assert_eq!(format!("{:?}", tcgetattr(&terminal).unwrap()), before);
+    status.code()
+}
 
 #[tokio::test]
 async fn a_client_that_is_told_to_end_leaves_the_terminal_whole() {
-    if std::env::args().any(|argument| argument == CLIENT) {
-        let (line, _gateway, _arrived) = line(true);
+    if is_client() {
+        let (line, gateway, _arrived) = line(true);
+        gateway.send(Ok(FromGateway::Notice("raw now".to_owned()))).unwrap();
         let left = run(Terminal::of_process().unwrap(), Kind::Interactive, line).await;
         let Err(Left::Interrupted { signal }) = left else { panic!("{left:?}") };
         std::process::exit(128 + signal);
     }
     for (signal, code) in [(rustix::process::Signal::TERM, 143), (rustix::process::Signal::HUP, 129)] {
-        let (_hands, _eyes, terminal) = open();
-        let before = format!("{:?}", tcgetattr(&terminal).unwrap());
-        let name = "cli::terminal::tests::a_client_that_is_told_to_end_leaves_the_terminal_whole";
-        let mut client = tokio::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", name, "--nocapture", "--skip", CLIENT])
-            .stdin(terminal.try_clone().unwrap())
-            .stdout(terminal.try_clone().unwrap())
-            .stderr(terminal.try_clone().unwrap())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        eventually("raw mode", || is_raw(&terminal)).await;
-        let pid = i32::try_from(client.id().unwrap()).unwrap();
-        rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal).unwrap();
-        assert_eq!(in_time("its end", client.wait()).await.unwrap().code(), Some(code));
-        assert_eq!(format!("{:?}", tcgetattr(&terminal).unwrap()), before);
+        let test = "a_client_that_is_told_to_end_leaves_the_terminal_whole";
+        let ended = client(test, |pid, _| rustix::process::kill_process(pid, signal).unwrap()).await;
+        assert_eq!(ended, Some(code));
     }
+}
+
+#[tokio::test]
+async fn a_panic_leaves_the_terminal_whole_even_where_nothing_is_dropped() {
+    if is_client() {
+        let raw = RawMode::enter(io::stdin()).unwrap().unwrap();
+        std::mem::forget(raw);
+        print!("raw now");
+        io::stdout().flush().unwrap();
+        // Goes on when the other side has looked.
+        io::stdin().read_exact(&mut [0]).unwrap_or_else(|error| panic!("no byte: {error}"));
+        panic!("on purpose");
+    }
+    let test = "a_panic_leaves_the_terminal_whole_even_where_nothing_is_dropped";
+    let ended = client(test, |_, keyboard| keyboard.write_all(b"x").unwrap()).await;
+    assert_eq!(ended, Some(101), "a test that panicked");
 }
 
 #[tokio::test]
@@ -369,6 +393,25 @@ async fn frames_travel_over_a_websocket_and_strangers_are_refused() {
     gateway.close(None).await.unwrap();
     let closed = in_time("the end", stream.next()).await.unwrap().unwrap_err();
     assert!(matches!(closed, Broken::Closed), "{closed}");
+}
+
+#[tokio::test]
+async fn a_gateway_that_only_pings_is_there_and_one_that_is_silent_is_not() {
+    let (ours, theirs) = tokio::io::duplex(4096);
+    let silence_max = Duration::from_millis(200);
+    let mut frames =
+        Frames::new(WebSocketStream::from_raw_socket(ours, Role::Client, None).await, silence_max);
+    let mut gateway = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
+    let mut pings = tokio::time::interval(silence_max / 8);
+    for _ in 0..24 {
+        tokio::select! {
+            biased;
+            frame = frames.next() => panic!("{frame:?} although it pings"),
+            _ = pings.tick() => gateway.send(Message::Ping(Bytes::new())).await.unwrap(),
+        }
+    }
+    let broken = in_time("the silence", frames.next()).await.unwrap().unwrap_err();
+    assert!(matches!(broken, Broken::Silent(_)), "{broken}");
 }
 
 /// The gateway's end of a session, as short as it can be.
@@ -421,8 +464,9 @@ async fn a_person_works_in_a_shell_at_the_other_end() {
     hands.write_all(b"echo $((6 * 7)); stty size\r").unwrap();
     let seen = sees(&mut eyes, "31 99\r\n").await;
     assert!(seen.contains("42\r\n"), "{seen}");
-    hands.write_all(b"exec sleep 1000\r").unwrap();
-    sees(&mut eyes, "1000\r\n").await;
+    // A shell that reads commands catches Ctrl-C; one that was given its command does not.
+    hands.write_all(b"exec sh -c 'echo rea\"\"dy; exec sleep 1000'\r").unwrap();
+    sees(&mut eyes, "ready\r\n").await;
     hands.write_all(b"\x03").unwrap();
     let ended = in_time("the end", running).await.unwrap().unwrap();
     assert_eq!((ended.reason, ended.exit_code), (EndReason::Exited, Some(130)));
