@@ -1,5 +1,8 @@
 //! A person at a real terminal: the tests hold its other end.
 
+mod clients;
+mod sockets;
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -12,14 +15,10 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_util::bytes::Bytes;
 
 use super::*;
-use crate::agent::{self, pty};
-use crate::session::wire::BadFrame;
+use crate::agent::pty;
 
 /// How long anything may take before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -301,173 +300,4 @@ async fn a_reader_that_went_away_ends_it() {
     gateway.send(Ok(FromGateway::Stdout(Bytes::from_static(b"row\n")))).unwrap();
     let left = in_time("the end", run(terminal, Kind::Command, line)).await.unwrap_err();
     assert!(matches!(left, Left::Output { .. }), "{left:?}");
-}
-
-/// Marks a call of this test program as a client that does not end by itself.
-const CLIENT: &str = "this-is-a-client";
-
-fn is_client() -> bool {
-    std::env::args().any(|argument| argument == CLIENT)
-}
-
-/// Runs the test of this name as a client, in a process and a terminal of its own: signals and
-/// panics concern every terminal of a process. `meddle` is given the client and its
-/// keyboard when the terminal is raw. The exit code, once the terminal is found to be as it was.
-async fn client(test: &str, meddle: impl FnOnce(rustix::process::Pid, &mut File)) -> Option<i32> {
-    let (mut hands, mut eyes, terminal) = open();
-    let before = format!("{:?}", tcgetattr(&terminal).unwrap());
-    let mut client = tokio::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("cli::terminal::tests::{test}"), "--nocapture", "--skip", CLIENT])
-        .stdin(terminal.try_clone().unwrap())
-        .stdout(terminal.try_clone().unwrap())
-        .stderr(terminal.try_clone().unwrap())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    sees(&mut eyes, "raw now").await;
-    assert!(is_raw(&terminal));
-    let pid = i32::try_from(client.id().unwrap()).unwrap();
-    meddle(rustix::process::Pid::from_raw(pid).unwrap(), &mut hands);
-    let status = in_time("its end", client.wait()).await.unwrap();
-    assert_eq!(format!("{:?}", tcgetattr(&terminal).unwrap()), before);
-    status.code()
-}
-
-#[tokio::test]
-async fn a_client_that_is_told_to_end_leaves_the_terminal_whole() {
-    if is_client() {
-        let (line, gateway, _arrived) = line(true);
-        gateway.send(Ok(FromGateway::Notice("raw now".to_owned()))).unwrap();
-        let left = run(Terminal::of_process().unwrap(), Kind::Interactive, line).await;
-        let Err(Left::Interrupted { signal }) = left else { panic!("{left:?}") };
-        std::process::exit(128 + signal);
-    }
-    for (signal, code) in [(rustix::process::Signal::TERM, 143), (rustix::process::Signal::HUP, 129)] {
-        let test = "a_client_that_is_told_to_end_leaves_the_terminal_whole";
-        let ended = client(test, |pid, _| rustix::process::kill_process(pid, signal).unwrap()).await;
-        assert_eq!(ended, Some(code));
-    }
-}
-
-#[tokio::test]
-async fn a_panic_leaves_the_terminal_whole_even_where_nothing_is_dropped() {
-    if is_client() {
-        let raw = RawMode::enter(io::stdin()).unwrap().unwrap();
-        std::mem::forget(raw);
-        print!("raw now");
-        io::stdout().flush().unwrap();
-        // Goes on when the other side has looked.
-        io::stdin().read_exact(&mut [0]).unwrap_or_else(|error| panic!("no byte: {error}"));
-        panic!("on purpose");
-    }
-    let test = "a_panic_leaves_the_terminal_whole_even_where_nothing_is_dropped";
-    let ended = client(test, |_, keyboard| keyboard.write_all(b"x").unwrap()).await;
-    assert_eq!(ended, Some(101), "a test that panicked");
-}
-
-#[tokio::test]
-async fn frames_travel_over_a_websocket_and_strangers_are_refused() {
-    let (ours, theirs) = tokio::io::duplex(64 * 1024);
-    let client = WebSocketStream::from_raw_socket(ours, Role::Client, None).await;
-    let mut gateway = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
-    let (mut sink, mut stream) = frames(client).split();
-
-    sink.send(FromClient::Signal(Signal::Int)).await.unwrap();
-    let got = in_time("a frame", gateway.next()).await.unwrap().unwrap().into_data();
-    assert_eq!(FromClient::decode(&got), Ok(FromClient::Signal(Signal::Int)));
-
-    let notice = FromGateway::Notice("hello".to_owned());
-    gateway.send(Message::Ping(Bytes::new())).await.unwrap();
-    gateway.send(Message::Binary(notice.encode())).await.unwrap();
-    assert_eq!(in_time("a frame", stream.next()).await.unwrap().unwrap(), notice);
-
-    gateway.send(Message::Text("hello".into())).await.unwrap();
-    gateway.send(Message::Binary(Bytes::from_static(&[9]))).await.unwrap();
-    for tag in [b'h', 9] {
-        let refused = in_time("a frame", stream.next()).await.unwrap().unwrap_err();
-        assert!(
-            matches!(refused, Broken::Frame(BadFrame::Unknown { tag: seen }) if seen == tag),
-            "{refused}"
-        );
-    }
-    gateway.close(None).await.unwrap();
-    let closed = in_time("the end", stream.next()).await.unwrap().unwrap_err();
-    assert!(matches!(closed, Broken::Closed), "{closed}");
-}
-
-#[tokio::test]
-async fn a_gateway_that_only_pings_is_there_and_one_that_is_silent_is_not() {
-    let (ours, theirs) = tokio::io::duplex(4096);
-    let silence_max = Duration::from_millis(200);
-    let mut frames =
-        Frames::new(WebSocketStream::from_raw_socket(ours, Role::Client, None).await, silence_max);
-    let mut gateway = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
-    let mut pings = tokio::time::interval(silence_max / 8);
-    for _ in 0..24 {
-        tokio::select! {
-            biased;
-            frame = frames.next() => panic!("{frame:?} although it pings"),
-            _ = pings.tick() => gateway.send(Message::Ping(Bytes::new())).await.unwrap(),
-        }
-    }
-    let broken = in_time("the silence", frames.next()).await.unwrap().unwrap_err();
-    assert!(matches!(broken, Broken::Silent(_)), "{broken}");
-}
-
-/// The gateway's end of a session, as short as it can be.
-async fn serve(socket: tokio::io::DuplexStream, process: agent::Process, mut outputs: agent::Outputs) {
-    let mut socket = WebSocketStream::from_raw_socket(socket, Role::Server, None).await;
-    loop {
-        let frame = tokio::select! {
-            output = outputs.next() => match output {
-                Some(agent::Output::Stdout(bytes)) => FromGateway::Stdout(bytes),
-                Some(agent::Output::Stderr(bytes)) => FromGateway::Stderr(bytes),
-                None => {
-                    let code = process.wait().await.shell_code();
-                    FromGateway::Ended(ended(EndReason::Exited, "", Some(code)))
-                }
-            },
-            message = socket.next() => {
-                let Some(Ok(message)) = message else { return process.kill() };
-                let Message::Binary(bytes) = message else { continue };
-                match FromClient::decode(&bytes).unwrap() {
-                    FromClient::Input(bytes) => process.write(bytes).await.unwrap(),
-                    FromClient::Resize(size) => process.resize(size),
-                    FromClient::Signal(signal) => process.signal(signal),
-                    FromClient::EndOfInput => process.end_input().await.unwrap(),
-                    FromClient::Command(command) => panic!("a person never sends {command:?}"),
-                }
-                continue;
-            }
-        };
-        let last = matches!(frame, FromGateway::Ended(_));
-        socket.send(Message::Binary(frame.encode())).await.unwrap();
-        if last {
-            return;
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_person_works_in_a_shell_at_the_other_end() {
-    let mode = agent::Mode::Terminal { size: Size::default(), term: "xterm".to_owned() };
-    let spec = agent::Spec { argv: vec!["sh".to_owned()], env: Vec::new(), mode };
-    let (process, outputs) = agent::start(&agent::tests::launcher(), spec).await.unwrap();
-    let (ours, theirs) = tokio::io::duplex(4096);
-    tokio::spawn(serve(theirs, process, outputs));
-    let (mut hands, mut eyes, terminal) = open();
-    pty::resize(&terminal, Size::new(31, 99)).unwrap();
-    let line = frames(WebSocketStream::from_raw_socket(ours, Role::Client, None).await);
-    let running = tokio::spawn(run(on(&terminal), Kind::Interactive, line));
-    eventually("raw mode", || is_raw(&terminal)).await;
-
-    hands.write_all(b"echo $((6 * 7)); stty size\r").unwrap();
-    let seen = sees(&mut eyes, "31 99\r\n").await;
-    assert!(seen.contains("42\r\n"), "{seen}");
-    // A shell that reads commands catches Ctrl-C; one that was given its command does not.
-    hands.write_all(b"exec sh -c 'echo rea\"\"dy; exec sleep 1000'\r").unwrap();
-    sees(&mut eyes, "ready\r\n").await;
-    hands.write_all(b"\x03").unwrap();
-    let ended = in_time("the end", running).await.unwrap().unwrap();
-    assert_eq!((ended.reason, ended.exit_code), (EndReason::Exited, Some(130)));
 }
