@@ -1,0 +1,116 @@
+//! Version 1 of the contract: what `wit/v1/policy.wit` says, in Rust, and both
+//! ways between it and the words of the core.
+//!
+//! Lent, not copied: what a policy reads is lowered straight from the core's own
+//! texts. What it hands back is checked before anybody else sees it.
+
+mod answer;
+mod question;
+
+use quorate_core::input::Input;
+use quorate_core::verdict::{EvidenceNeeds, Fault, Finding, Verdict};
+use wasmtime::Store;
+use wasmtime::component::{Component, ComponentExportIndex, Instance, Linker};
+
+use crate::call::{Call, log};
+
+pub(crate) use question::{BadInput, size};
+
+/// The contract itself.
+pub(crate) const WIT: &str = include_str!("../../../../wit/v1/policy.wit");
+
+/// Its world.
+pub(crate) const WORLD: &str = "approval-policy-v1";
+
+#[allow(
+    unsafe_code,
+    unreachable_pub,
+    dead_code,
+    missing_docs,
+    clippy::pedantic,
+    reason = "generated from the contract"
+)]
+mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../../wit/v1",
+        world: "approval-policy-v1",
+        ownership: Borrowing { duplicate_if_necessary: true },
+    });
+}
+use bindings::quorate::policy::types as wit;
+
+/// Offers `linker` what the contract offers a policy, and nothing else.
+pub(crate) fn offer(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
+    linker.instance("quorate:policy/types@1.0.0")?;
+    linker.instance("quorate:policy/host@1.0.0")?.func_wrap("log", log)
+}
+
+/// Where a component keeps the functions of the contract.
+pub(crate) struct Exports {
+    evaluate: ComponentExportIndex,
+    schema: ComponentExportIndex,
+    check: ComponentExportIndex,
+    evidence: ComponentExportIndex,
+}
+
+impl Exports {
+    /// None if one is missing, which the contract check has excluded.
+    pub(crate) fn find(component: &Component) -> Option<Self> {
+        let find = |interface: &str, function: &str| {
+            let interface = component.get_export_index(None, interface)?;
+            component.get_export_index(Some(&interface), function)
+        };
+        Some(Self {
+            evaluate: find("quorate:policy/rule@1.0.0", "evaluate")?,
+            schema: find("quorate:policy/settings@1.0.0", "schema")?,
+            check: find("quorate:policy/settings@1.0.0", "check")?,
+            evidence: find("quorate:policy/settings@1.0.0", "evidence")?,
+        })
+    }
+
+    /// What the policy says about `input`.
+    pub(crate) fn evaluate(
+        &self,
+        store: &mut Store<Call>,
+        instance: &Instance,
+        config: &str,
+        input: &Input,
+    ) -> wasmtime::Result<Result<Verdict, Fault>> {
+        question::lend(input, |input| {
+            let function = instance
+                .get_typed_func::<(&str, wit::Input<'_>), (wit::Verdict,)>(&mut *store, &self.evaluate)?;
+            let (verdict,) = function.call(store, (config, input))?;
+            Ok(answer::verdict(verdict))
+        })?
+    }
+
+    /// The schema of the config, as the policy wrote it.
+    pub(crate) fn schema(&self, store: &mut Store<Call>, instance: &Instance) -> wasmtime::Result<String> {
+        let function = instance.get_typed_func::<(), (String,)>(&mut *store, &self.schema)?;
+        let (schema,) = function.call(store, ())?;
+        Ok(schema)
+    }
+
+    /// What the policy has against `config`.
+    pub(crate) fn check(
+        &self,
+        store: &mut Store<Call>,
+        instance: &Instance,
+        config: &str,
+    ) -> wasmtime::Result<Result<Vec<Finding>, Fault>> {
+        let function = instance.get_typed_func::<(&str,), (Vec<wit::Finding>,)>(&mut *store, &self.check)?;
+        let (findings,) = function.call(store, (config,))?;
+        Ok(answer::findings(findings))
+    }
+
+    /// What to gather before a call.
+    pub(crate) fn evidence(
+        &self,
+        store: &mut Store<Call>,
+        instance: &Instance,
+    ) -> wasmtime::Result<Result<EvidenceNeeds, Fault>> {
+        let function = instance.get_typed_func::<(), (wit::EvidenceNeeds,)>(&mut *store, &self.evidence)?;
+        let (needs,) = function.call(store, ())?;
+        Ok(answer::evidence(needs))
+    }
+}

@@ -1,0 +1,210 @@
+//! A loaded policy. Every call runs in a fresh instance, under all limits, and
+//! ends in an answer or a fault.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use quorate_core::ids::Digest;
+use quorate_core::input::Input;
+use quorate_core::verdict::{EvidenceNeeds, Fault, FaultCode, Finding, Verdict};
+use serde_json::Value;
+use wasmtime::Store;
+use wasmtime::component::{Instance, InstancePre};
+
+use crate::abi::v1::{self, Exports};
+use crate::call::Call;
+use crate::engine;
+use crate::fault::{self, fault};
+use crate::metadata::Metadata;
+use crate::runtime::Shared;
+
+/// A policy that passed every check of [`crate::Runtime::load`]; cheap to clone.
+#[derive(Clone)]
+pub struct Policy(Arc<Inner>);
+
+struct Inner {
+    loaded: Loaded,
+    digest: Digest,
+    bytes: usize,
+    schema: Value,
+    evidence: EvidenceNeeds,
+    metadata: Metadata,
+}
+
+/// What one evaluation came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evaluation {
+    /// The answer, or why there is none.
+    pub verdict: Result<Verdict, Fault>,
+    /// Fuel used, all of it after [`FaultCode::OutOfFuel`].
+    pub fuel_used: u64,
+    /// Linear memory at the end.
+    pub memory_bytes: u64,
+    /// What it logged, as far as the limits go; not escaped.
+    pub log: Vec<String>,
+}
+
+impl Policy {
+    pub(crate) fn new(
+        loaded: Loaded,
+        digest: Digest,
+        bytes: usize,
+        schema: Value,
+        evidence: EvidenceNeeds,
+        metadata: Metadata,
+    ) -> Self {
+        Self(Arc::new(Inner { loaded, digest, bytes, schema, evidence, metadata }))
+    }
+
+    /// The digest of the component: which version this is.
+    pub fn digest(&self) -> Digest {
+        self.0.digest
+    }
+
+    /// The size of the component, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.0.bytes
+    }
+
+    /// The JSON Schema of its config.
+    pub fn schema(&self) -> &Value {
+        &self.0.schema
+    }
+
+    /// What to gather before a call.
+    pub fn evidence(&self) -> &EvidenceNeeds {
+        &self.0.evidence
+    }
+
+    /// What it says about itself.
+    pub fn metadata(&self) -> &Metadata {
+        &self.0.metadata
+    }
+
+    /// What it says about `input` under `config`. Blocks, for a few microseconds or
+    /// until a limit ends it.
+    pub fn evaluate(&self, config: &str, input: &Input) -> Evaluation {
+        let loaded = &self.0.loaded;
+        if let Err(fault) = loaded.admit_config(config).and_then(|()| loaded.admit_input(input)) {
+            return Evaluation::without_a_call(fault);
+        }
+        let run = loaded.run(|store, instance| loaded.exports.evaluate(store, instance, config, input));
+        Evaluation {
+            verdict: run.answer,
+            fuel_used: run.fuel_used,
+            memory_bytes: run.memory_bytes,
+            log: run.log,
+        }
+    }
+
+    /// What it has against `config`, which is valid against the schema.
+    pub fn check(&self, config: &str) -> Result<Vec<Finding>, Fault> {
+        let loaded = &self.0.loaded;
+        loaded.admit_config(config)?;
+        loaded.run(|store, instance| loaded.exports.check(store, instance, config)).answer
+    }
+}
+
+impl Evaluation {
+    /// A fault that needed no call: nothing was used.
+    pub(crate) fn without_a_call(fault: Fault) -> Self {
+        Self { verdict: Err(fault), fuel_used: 0, memory_bytes: 0, log: Vec::new() }
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Policy({})", self.0.digest.short())
+    }
+}
+
+/// A component ready to be instantiated.
+pub(crate) struct Loaded {
+    shared: Arc<Shared>,
+    instance: InstancePre<Call>,
+    exports: Exports,
+}
+
+/// What one call came to, whatever it was for.
+struct Run<T> {
+    answer: Result<T, Fault>,
+    fuel_used: u64,
+    memory_bytes: u64,
+    log: Vec<String>,
+}
+
+impl<T> Run<T> {
+    fn failed(message: impl fmt::Display) -> Self {
+        let answer = Err(fault(FaultCode::Host, message));
+        Self { answer, fuel_used: 0, memory_bytes: 0, log: Vec::new() }
+    }
+}
+
+impl Loaded {
+    pub(crate) fn new(shared: Arc<Shared>, instance: InstancePre<Call>, exports: Exports) -> Self {
+        Self { shared, instance, exports }
+    }
+
+    /// The schema of the config, as the policy wrote it.
+    pub(crate) fn schema(&self) -> Result<String, Fault> {
+        self.run(|store, instance| self.exports.schema(store, instance).map(Ok)).answer
+    }
+
+    /// What the policy needs to be gathered before a call.
+    pub(crate) fn evidence(&self) -> Result<EvidenceNeeds, Fault> {
+        self.run(|store, instance| self.exports.evidence(store, instance)).answer
+    }
+
+    fn admit_config(&self, config: &str) -> Result<(), Fault> {
+        let (bytes, max) = (config.len(), self.shared.limits.config_bytes_max);
+        if bytes > max {
+            let message = format!("the config has {bytes} bytes, {max} are allowed");
+            return Err(fault(FaultCode::BadConfig, message));
+        }
+        Ok(())
+    }
+
+    fn admit_input(&self, input: &Input) -> Result<(), Fault> {
+        let (bytes, max) = (v1::size(input), self.shared.limits.input_bytes_max);
+        if bytes > max {
+            let message = format!("the input has {bytes} bytes, {max} are allowed");
+            return Err(fault(FaultCode::InputTooLarge, message));
+        }
+        Ok(())
+    }
+
+    /// Calls `body` with a fresh instance, when there is a place for one. A panic on
+    /// our side ends here, as a fault.
+    fn run<T>(
+        &self,
+        body: impl FnOnce(&mut Store<Call>, &Instance) -> wasmtime::Result<Result<T, Fault>>,
+    ) -> Run<T> {
+        let Some(_permit) = self.shared.permits.take() else {
+            let waited = self.shared.limits.wait_ms_max;
+            return Run::failed(format!("overloaded: no turn within {waited} ms"));
+        };
+        catch_unwind(AssertUnwindSafe(|| self.call(body)))
+            .unwrap_or_else(|_| Run::failed("the host panicked during the call"))
+    }
+
+    fn call<T>(
+        &self,
+        body: impl FnOnce(&mut Store<Call>, &Instance) -> wasmtime::Result<Result<T, Fault>>,
+    ) -> Run<T> {
+        let Shared { engine, limits, .. } = &*self.shared;
+        let mut store = match engine::store(engine, limits) {
+            Ok(store) => store,
+            Err(error) => return Run::failed(error),
+        };
+        let answer = self.instance.instantiate(&mut store).and_then(|instance| body(&mut store, &instance));
+        let fuel_used = limits.fuel_max.saturating_sub(store.get_fuel().unwrap_or(0));
+        let Call { memory, log } = store.into_data();
+        Run {
+            answer: answer.unwrap_or_else(|error| Err(fault::of(&error, log.last(), limits))),
+            fuel_used,
+            memory_bytes: memory.bytes() as u64,
+            log: log.into_lines(limits),
+        }
+    }
+}

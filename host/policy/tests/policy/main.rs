@@ -1,0 +1,15 @@
+//! The policy runtime, from the outside: what it evaluates, refuses and survives.
+//!
+//! The suites, in reading order. They share one runtime, as a process does; those
+//! that need other limits make their own.
+
+mod guest;
+mod world;
+
+mod evaluation;
+mod faults;
+mod frozen;
+mod refusals;
+
+mod compiled;
+mod swap;
