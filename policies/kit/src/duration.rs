@@ -97,6 +97,11 @@ impl JsonSchema for AccessDuration {
         "AccessDuration".into()
     }
 
+    fn inline_schema() -> bool {
+        // Each field says in its own words what its duration is for.
+        true
+    }
+
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
@@ -170,6 +175,20 @@ mod tests {
         assert_eq!(AccessDuration(5400).to_string(), "1h30m");
         assert_eq!(AccessDuration(0).to_string(), "0s");
         assert_eq!(serde_json::to_string(&AccessDuration(7201)).unwrap(), r#""2h1s""#);
+    }
+
+    #[test]
+    fn its_schema_stands_where_it_is_used_under_the_words_of_the_field() {
+        #[derive(JsonSchema)]
+        #[allow(dead_code, reason = "only its schema is read")]
+        struct Config {
+            /// The longest.
+            max: AccessDuration,
+        }
+        let schema = schemars::schema_for!(Config);
+        let max = schema.pointer("/properties/max").unwrap();
+        assert_eq!((&max["type"], &max["pattern"]), (&"string".into(), &PATTERN.into()));
+        assert_eq!(max["description"], "The longest.");
     }
 
     #[test]
