@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::{
-    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store, WasmFeatures,
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store, StoreContextMut,
+    UpdateDeadline, WasmFeatures,
 };
 
 use crate::call::{Call, TABLE_ELEMENTS_MAX};
@@ -110,13 +111,37 @@ pub(crate) fn store(engine: &Engine, limits: &Limits) -> wasmtime::Result<Store<
     let mut store = Store::new(engine, Call::new(limits));
     store.set_fuel(limits.fuel_max)?;
     // One tick more, since the present one has already begun.
-    let ticks = limits.evaluate_ms_max.div_ceil(TICK_MS) + 1;
-    store.set_epoch_deadline(ticks);
-    store.epoch_deadline_trap();
+    store.set_epoch_deadline(ticks(limits) + 1);
+    store.epoch_deadline_callback(deadline(limits));
     store.limiter(|call| &mut call.memory);
     store.set_hostcall_fuel(limits.answer_bytes_max);
     store.set_max_component_handles(64);
     Ok(store)
+}
+
+fn ticks(limits: &Limits) -> u64 {
+    limits.evaluate_ms_max.div_ceil(TICK_MS)
+}
+
+/// Decides, each time the deadline has passed on the clock, whether the call is
+/// over. On a busy machine a sound policy may not have been running for most of that
+/// time, and must not get a fault for it: what counts is how long it ran since.
+fn deadline(
+    limits: &Limits,
+) -> impl FnMut(StoreContextMut<'_, Call>) -> wasmtime::Result<UpdateDeadline> + Send + Sync + 'static {
+    let (ticks, ran_max) = (ticks(limits), Duration::from_millis(limits.evaluate_ms_max));
+    let mut first = None;
+    move |_| {
+        let Some(ran) = thread_ran() else { return Ok(UpdateDeadline::Interrupt) };
+        let since = ran.saturating_sub(*first.get_or_insert(ran));
+        Ok(if since < ran_max { UpdateDeadline::Continue(ticks) } else { UpdateDeadline::Interrupt })
+    }
+}
+
+/// How long this thread has been on a processor; none where the system does not say.
+fn thread_ran() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    stat.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }
 
 /// What must be the same for the same input to use the same fuel and give the same

@@ -9,8 +9,9 @@ pub struct Limits {
     /// Units of fuel, about one per instruction. Deterministic: the same call uses
     /// the same amount. Default 10 million.
     pub fuel_max: u64,
-    /// Milliseconds on the wall clock: the backstop for work that uses no fuel.
-    /// Default 50.
+    /// Milliseconds: the backstop for work that uses no fuel. After this long on the
+    /// clock, a call may run on for as long again on a processor, so that a busy
+    /// machine is no policy's fault. Default 50.
     pub evaluate_ms_max: u64,
     /// Linear memory, all memories of the component together. Default 16 MiB.
     pub memory_bytes_max: usize,

@@ -1,5 +1,19 @@
 //! The access gateway, and the program people use it with.
+//!
+//! ARCHITECTURE.md is the map; each module says what it is for and what is not in
+//! it.
 
 pub mod agent;
+pub mod api;
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod demo;
+pub mod identity;
 pub mod ledger;
+pub mod lifecycle;
+pub mod random;
+pub mod reconcile;
 pub mod session;
+pub mod telemetry;

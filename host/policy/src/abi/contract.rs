@@ -224,6 +224,6 @@ mod tests {
         let contract = Contract::v1().unwrap();
         let names = |items| contract.interfaces(items).map(|(name, _)| name).collect::<Vec<_>>();
         assert_eq!(names(&contract.world().exports), ["rule", "settings"]);
-        assert_eq!(names(&contract.world().imports), ["types", "host"]);
+        assert_eq!(names(&contract.world().imports), ["host", "types"]);
     }
 }

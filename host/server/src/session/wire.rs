@@ -6,20 +6,23 @@
 //! | 2 | resize | rows, columns: two bytes each | 130 | stderr | bytes |
 //! | 3 | signal | one byte: 1 HUP, 2 INT, 3 QUIT, 15 TERM | 131 | notice | UTF-8 text |
 //! | 4 | end of input | nothing | 132 | ended | reason: one byte; 0, or 1 and the exit code in four bytes; UTF-8 text |
+//! | 5 | command | how many arguments: two bytes; each: its length in four bytes, UTF-8; then its input, UTF-8 | | | |
 //!
+//! `command` is the first frame where an approved command is run, and only there.
 //! Numbers are big-endian. `ended` is the last frame. A frame that this page does not know is
 //! an error: both sides name the version, [`PROTOCOL`], when the WebSocket is opened.
 //!
 //! Not here: who may open a session, and what is done with a frame.
 
+use quorate_core::input::Command;
 use tokio_util::bytes::{BufMut, Bytes, BytesMut};
 
 use crate::agent::{Signal, Size};
 
 /// The WebSocket sub-protocol.
 pub const PROTOCOL: &str = "quorate.session.v1";
-/// The largest frame.
-pub const FRAME_BYTES_MAX: usize = 64 * 1024;
+/// The largest frame: the longest command, with its arguments, fits into it.
+pub const FRAME_BYTES_MAX: usize = 68 * 1024;
 /// The most bytes of input or output in one frame.
 pub const DATA_BYTES_MAX: usize = FRAME_BYTES_MAX - 1;
 /// The longest text; longer ones are cut.
@@ -36,6 +39,8 @@ pub enum FromClient {
     Signal(Signal),
     /// Nothing more comes.
     EndOfInput,
+    /// What is to run: it must be what was approved.
+    Command(Command),
 }
 
 /// What the gateway sends.
@@ -76,18 +81,24 @@ pub enum EndReason {
     GatewayStopped,
     /// The connection broke. No gateway sends this: it is what a client sees.
     ConnectionLost,
-    /// The command was not started.
+    /// The gateway's rules do not let it begin.
     Refused,
+    /// The command could not be started.
+    Failed,
+    /// Somebody ended this session alone.
+    Ended,
 }
 
 impl EndReason {
-    const ALL: [(u8, Self); 6] = [
+    const ALL: [(u8, Self); 8] = [
         (1, Self::Exited),
         (2, Self::Expired),
         (3, Self::Revoked),
         (4, Self::GatewayStopped),
         (5, Self::ConnectionLost),
         (6, Self::Refused),
+        (7, Self::Failed),
+        (8, Self::Ended),
     ];
 
     /// The word for it.
@@ -99,6 +110,8 @@ impl EndReason {
             Self::GatewayStopped => "gateway-stopped",
             Self::ConnectionLost => "connection-lost",
             Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Ended => "ended",
         }
     }
 }
@@ -137,6 +150,7 @@ const INPUT: u8 = 1;
 const RESIZE: u8 = 2;
 const SIGNAL: u8 = 3;
 const END_OF_INPUT: u8 = 4;
+const COMMAND: u8 = 5;
 const STDOUT: u8 = 129;
 const STDERR: u8 = 130;
 const NOTICE: u8 = 131;
@@ -154,6 +168,7 @@ impl FromClient {
             }
             Self::Signal(signal) => frame(SIGNAL, &[number_of(&SIGNALS, *signal)]),
             Self::EndOfInput => frame(END_OF_INPUT, &[]),
+            Self::Command(command) => frame(COMMAND, &command_bytes(command)),
         }
     }
 
@@ -169,6 +184,7 @@ impl FromClient {
                 named(&SIGNALS, number).map(Self::Signal).ok_or(BadFrame::Malformed { tag })
             }
             (END_OF_INPUT, []) => Ok(Self::EndOfInput),
+            (COMMAND, bytes) => command(bytes).map(Self::Command).ok_or(BadFrame::Malformed { tag }),
             (RESIZE | SIGNAL | END_OF_INPUT, _) => Err(BadFrame::Malformed { tag }),
             _ => Err(BadFrame::Unknown { tag }),
         }
@@ -209,6 +225,32 @@ impl FromGateway {
             _ => Err(BadFrame::Unknown { tag }),
         }
     }
+}
+
+/// Too many arguments, or one that is too long, become what the other side refuses.
+fn command_bytes(command: &Command) -> Vec<u8> {
+    let count = u16::try_from(command.arguments.len()).unwrap_or(u16::MAX);
+    let mut bytes = count.to_be_bytes().to_vec();
+    for argument in &command.arguments {
+        bytes.extend(u32::try_from(argument.len()).unwrap_or(u32::MAX).to_be_bytes());
+        bytes.extend(argument.as_bytes());
+    }
+    bytes.extend(command.text.as_bytes());
+    bytes
+}
+
+fn command(bytes: &[u8]) -> Option<Command> {
+    let utf8 = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+    let (count, mut rest) = bytes.split_first_chunk()?;
+    let mut arguments = Vec::new();
+    for _ in 0..u16::from_be_bytes(*count) {
+        let (length, after) = rest.split_first_chunk()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let (argument, after) = after.split_at_checked(length)?;
+        arguments.push(utf8(argument)?);
+        rest = after;
+    }
+    Some(Command { text: utf8(rest)?, arguments })
 }
 
 fn ended(rest: &[u8]) -> Option<Ended> {
@@ -259,6 +301,8 @@ fn number_of<T: Copy + PartialEq>(table: &[(u8, T)], value: T) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use quorate_core::request::{ARGUMENTS_MAX, COMMAND_BYTES_MAX};
+
     use super::*;
 
     fn client_frames() -> Vec<FromClient> {
@@ -271,6 +315,13 @@ mod tests {
             FromClient::EndOfInput,
         ];
         frames.extend(SIGNALS.map(|(_, signal)| FromClient::Signal(signal)));
+        for arguments in [vec![], vec![String::new(), "--csv".to_owned(), "ü x\n".to_owned()]] {
+            frames.push(FromClient::Command(Command { text: "select 1;\n".to_owned(), arguments }));
+        }
+        frames.push(FromClient::Command(Command {
+            text: "x".repeat(COMMAND_BYTES_MAX - ARGUMENTS_MAX),
+            arguments: vec!["x".to_owned(); ARGUMENTS_MAX],
+        }));
         frames
     }
 
@@ -320,6 +371,9 @@ mod tests {
         assert_eq!(decode(&[SIGNAL, 9]), Err(BadFrame::Malformed { tag: SIGNAL }));
         assert_eq!(decode(&[SIGNAL, 0]), Err(BadFrame::Malformed { tag: SIGNAL }));
         assert_eq!(decode(&[END_OF_INPUT, 1]), Err(BadFrame::Malformed { tag: END_OF_INPUT }));
+        for command in [&[COMMAND, 0][..], &[COMMAND, 0, 1, 0, 0, 0, 2, b'x'], &[COMMAND, 9, 9], &[COMMAND, 0, 0, 255]] {
+            assert_eq!(decode(command), Err(BadFrame::Malformed { tag: COMMAND }), "{command:?}");
+        }
         let large = vec![INPUT; FRAME_BYTES_MAX + 1];
         assert_eq!(decode(&large), Err(BadFrame::TooLarge { bytes: FRAME_BYTES_MAX + 1 }));
         for ended in
@@ -350,7 +404,7 @@ mod tests {
             let length = usize::try_from(random() % 12).unwrap();
             let mut bytes: Vec<u8> = (0..length).map(|_| random().to_le_bytes()[0]).collect();
             if let (Some(tag), 1..) = (bytes.first_mut(), round % 4) {
-                *tag = [1, 2, 3, 4, 129, 130, 131, 132][usize::try_from(random() % 8).unwrap()];
+                *tag = [1, 2, 3, 4, 5, 129, 130, 131, 132][usize::try_from(random() % 9).unwrap()];
             }
             let bytes = Bytes::from(bytes);
             if let Ok(frame) = FromClient::decode(&bytes) {

@@ -1,0 +1,179 @@
+//! Lists of requests: what waits for me, what is mine, what I may see.
+
+use axum::Json;
+use axum::extract::State;
+use quorate_core::Timestamp;
+use quorate_core::ids::{ResourceName, UserId};
+use quorate_core::request::{Request, STATE_NAMES};
+use quorate_core::rule::AccessType;
+use quorate_core::user::User;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::access::SignedIn;
+use super::body::Query;
+use super::page::{Listed, bad_cursor, limit};
+use super::problem::Problem;
+use crate::app::App;
+use crate::ledger::{Cursor, Ledger, PAGE_ROWS_MAX, Page, Paged, RequestFilter};
+use crate::lifecycle::{Lifecycle, RequestView};
+
+/// Requests looked at to answer somebody who may not see all of them.
+const LOOKED_AT_MAX: usize = 5_000;
+
+/// The longest text to look for, in characters.
+const TEXT_CHARS_MAX: usize = 200;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RequestQuery {
+    /// In any of these states, as in `PENDING,APPROVED`.
+    state: Option<String>,
+    /// By this person.
+    #[param(value_type = Option<String>)]
+    requester: Option<UserId>,
+    /// For this resource.
+    #[param(value_type = Option<String>)]
+    resource: Option<ResourceName>,
+    /// `just-in-time` or `command`.
+    #[param(value_type = Option<String>)]
+    access_type: Option<AccessType>,
+    /// With this in the reason or the id.
+    text: Option<String>,
+    /// Asked at this time or later.
+    #[param(value_type = Option<String>, format = DateTime)]
+    since: Option<Timestamp>,
+    /// Asked before this time.
+    #[param(value_type = Option<String>, format = DateTime)]
+    until: Option<Timestamp>,
+    /// `waiting` for my vote, `mine`, or `all` that I may see.
+    #[serde(default)]
+    inbox: Inbox,
+    /// Items on a page, 1 to 200.
+    limit: Option<usize>,
+    /// What `next` said on the page before.
+    cursor: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Inbox {
+    Waiting,
+    Mine,
+    #[default]
+    All,
+}
+
+/// Requests, the newest first
+///
+/// Auditors and admins see all of them; everybody else sees their own, and those
+/// that they may vote or have voted on. For them `total` counts among the newest
+/// 5,000 that fit the filters.
+#[utoipa::path(get, path = "/api/requests", tag = "requests", security(("token" = [])), params(RequestQuery),
+    responses((status = 200, body = Listed<RequestView>)))]
+pub(super) async fn list(
+    SignedIn { user, .. }: SignedIn,
+    State(app): State<App>,
+    Query(query): Query<RequestQuery>,
+) -> Result<Json<Listed<RequestView>>, Problem> {
+    let limit = limit(query.limit)?;
+    let after: Option<Cursor> =
+        query.cursor.as_deref().map(str::parse).transpose().map_err(|_| bad_cursor())?;
+    let filter = query.filter(&user)?;
+    let work = move || {
+        let found = find(&app.ledger, &filter, query.inbox, &user, Page { after, limit })?;
+        let items = app.lifecycle.views(&found.items)?;
+        let next = found.next.map(|cursor| cursor.to_string());
+        Ok(Json(Listed { items, next, total: found.total }))
+    };
+    tokio::task::spawn_blocking(work).await.map_err(|error| Problem::internal(&error))?
+}
+
+impl RequestQuery {
+    fn filter(&self, user: &User) -> Result<RequestFilter, Problem> {
+        let mut states: Vec<String> = Vec::new();
+        for state in self.state.iter().flat_map(|states| states.split(',')) {
+            let name = state.trim().to_ascii_uppercase();
+            if !STATE_NAMES.contains(&name.as_str()) {
+                let states = STATE_NAMES.join(", ");
+                return Err(Problem::bad_request(format!("state: `{state}` is none of {states}")));
+            }
+            states.push(name);
+        }
+        if self.text.as_ref().is_some_and(|text| text.chars().count() > TEXT_CHARS_MAX) {
+            return Err(Problem::bad_request(format!("text: at most {TEXT_CHARS_MAX} characters")));
+        }
+        let mut requester = self.requester.clone();
+        match self.inbox {
+            Inbox::All => {}
+            Inbox::Mine => requester = Some(user.id.clone()),
+            Inbox::Waiting => states = vec!["PENDING".to_owned()],
+        }
+        Ok(RequestFilter {
+            states,
+            requester,
+            resource: self.resource.clone(),
+            access_type: self.access_type,
+            text: self.text.clone(),
+            since: self.since,
+            until: self.until,
+        })
+    }
+}
+
+/// One page of the requests that fit and that `user` is to see.
+fn find(
+    ledger: &Ledger,
+    filter: &RequestFilter,
+    inbox: Inbox,
+    user: &User,
+    page: Page,
+) -> Result<Paged<Request>, Problem> {
+    let shown = |request: &Request| match inbox {
+        Inbox::Waiting => waits_for(request, user),
+        Inbox::Mine => true,
+        Inbox::All => Lifecycle::may_see(request, user),
+    };
+    if inbox == Inbox::Mine || (inbox == Inbox::All && user.is_auditor()) {
+        return Ok(ledger.find_requests(filter, page)?);
+    }
+    let (mut items, mut next, mut looked_at) = (Vec::new(), page.after, 0);
+    loop {
+        // Never more than is still missing, so that the cursor is where the page ends.
+        let rows = Page { after: next, limit: page.limit - items.len() };
+        let found = ledger.find_requests(filter, rows)?;
+        looked_at += found.items.len();
+        items.extend(found.items.into_iter().filter(&shown));
+        next = found.next;
+        if items.len() == page.limit || next.is_none() || looked_at >= LOOKED_AT_MAX {
+            break;
+        }
+    }
+    let total = count(ledger, filter, shown)?;
+    Ok(Paged { items, next, total })
+}
+
+fn count(ledger: &Ledger, filter: &RequestFilter, shown: impl Fn(&Request) -> bool) -> Result<u64, Problem> {
+    let (mut total, mut looked_at, mut after) = (0, 0, None);
+    while looked_at < LOOKED_AT_MAX {
+        let found = ledger.find_requests(filter, Page { after, limit: PAGE_ROWS_MAX })?;
+        looked_at += found.items.len();
+        total += found.items.iter().filter(|request| shown(request)).count() as u64;
+        after = found.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok(total)
+}
+
+/// Whether `user` could vote on the request now.
+fn waits_for(request: &Request, user: &User) -> bool {
+    let person = user.principal();
+    let votes = request
+        .decision
+        .as_ref()
+        .is_some_and(|said| said.voters.includes(&person) || said.forcers.includes(&person));
+    votes && request.asked.requester != user.id && !request.votes.iter().any(|vote| vote.voter.id == user.id)
+}

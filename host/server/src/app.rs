@@ -1,0 +1,128 @@
+//! The one file that wires everything.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use quorate_policy::{Limits, Runtime};
+use axum::serve::ListenerExt as _;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::agent::Launcher;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::identity::Identity;
+use crate::ledger::Ledger;
+use crate::lifecycle::Lifecycle;
+use crate::session::Sessions;
+use crate::{api, config, reconcile};
+
+/// What handlers work with. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// The only writer.
+    pub lifecycle: Lifecycle,
+    /// What happened.
+    pub ledger: Ledger,
+    /// The processes of live sessions.
+    pub sessions: Sessions,
+    /// Who people are.
+    pub identity: Identity,
+    /// What time it is.
+    pub clock: Clock,
+    /// How the gateway runs.
+    pub config: Arc<Config>,
+    /// Cancelled when the gateway goes down: what answers without end stops then.
+    pub stopping: CancellationToken,
+}
+
+/// A gateway that serves.
+pub struct Running {
+    app: App,
+    address: SocketAddr,
+    /// Printed once, on the first start: makes the first admin.
+    pub setup_token: Option<String>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl App {
+    /// Opens the ledger, settles what fell due while the gateway was down, and
+    /// serves.
+    pub async fn start(mut config: Config, clock: Clock) -> anyhow::Result<Running> {
+        std::fs::create_dir_all(&config.data)
+            .with_context(|| format!("the data folder {} cannot be made", config.data.display()))?;
+        let path = config.ledger();
+        let ledger = tokio::task::spawn_blocking(move || Ledger::open(&path)).await??;
+        // Bound before anything is settled, so that links can name the port.
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", config.listen))?;
+        config.listen = listener.local_addr()?;
+        let runtime = Runtime::new(Limits::default(), Some(config.compiled()))?;
+        let lifecycle = Lifecycle::new(ledger.clone(), runtime, clock.clone(), config.clone());
+        lifecycle.start_policies().await?;
+        reconcile::settle(&lifecycle).await?;
+        let launcher = Launcher::new(config::environment());
+        let sessions = Sessions::new(lifecycle.clone(), clock.clone(), launcher);
+        let (identity, setup_token) = Identity::start(&lifecycle)?;
+        let app = Self {
+            lifecycle,
+            ledger,
+            sessions,
+            identity,
+            clock,
+            config: Arc::new(config),
+            stopping: CancellationToken::new(),
+        };
+        Ok(app.serve(listener, setup_token))
+    }
+
+    fn serve(self, listener: TcpListener, setup_token: Option<String>) -> Running {
+        let (stop, tasks) = (self.stopping.clone(), TaskTracker::new());
+        reconcile::start(&self.lifecycle, &self.sessions, &self.clock, &tasks, &stop);
+        let address = self.config.listen;
+        let router = api::router(self.clone());
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        // What is typed goes out key by key.
+        let listener = listener.tap_io(|socket| {
+            if let Err(error) = socket.set_nodelay(true) {
+                tracing::debug!(%error, "a connection sends in larger pieces than it should");
+            }
+        });
+        let stopped = stop.clone().cancelled_owned();
+        tasks.spawn(async move {
+            let serving = axum::serve(listener, service).with_graceful_shutdown(stopped);
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "serving ended");
+            }
+        });
+        Running { app: self, address, setup_token, stop, tasks }
+    }
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What handlers work with.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Ends all sessions, tells their users why, and stops serving.
+    pub async fn stop(self) {
+        self.app.sessions.stop().await;
+        self.stop.cancel();
+        self.tasks.close();
+        // A client that keeps its connection open does not keep the gateway up.
+        let patience = std::time::Duration::from_secs(5);
+        if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
+            tracing::warn!("stopped with connections still open");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Plans, from files as people write them.
+
+use super::*;
+use crate::cli::admin::file::{GATEWAY, parse};
+use crate::cli::words::Paint;
+
+const PROD: &str = "resources:\n  prod:\n    command: [psql]\n    secrets: {PW: {env: PW}}\n";
+const RULE: &str = "rules:\n  prod:\n    access_type: just-in-time\n    resources: [prod]\n    approval_groups: [dba]\n";
+
+fn state() -> State {
+    let mut state = State::default();
+    state.users.insert("root".into(), json!({"id": "root", "email": "", "groups": ["admin"], "active": true}));
+    state.users.insert("bob".into(), json!({"id": "bob", "email": "", "groups": ["old"], "active": true}));
+    for policy in ["group-quorum", "duration-cap", "bypass"] {
+        state.policies.insert(policy.into(), json!({"name": policy, "versions": [], "active": "0"}));
+    }
+    state
+}
+
+fn with_prod(state: &mut State) {
+    state.resources.insert("prod".into(), json!({
+        "name": "prod", "revision": 3, "kind": "", "agent": "default", "command": ["psql"], "secrets": ["PW"],
+        "attributes": {}, "access_types": ["just-in-time", "command"], "max_duration": null, "standing_groups": [], "plugins": [],
+    }));
+}
+
+#[derive(Default)]
+struct With {
+    components: BTreeMap<String, Component>,
+    prune: bool,
+    set_secrets: bool,
+}
+
+fn planned(text: &str, state: &State, with: &With) -> Result<Vec<Step>, Vec<String>> {
+    let environment = Environment::from([("PW", "s3cret")]);
+    let given = Given {
+        folder: Path::new("."),
+        environment: &environment,
+        components: &with.components,
+        prune: with.prune,
+        set_secrets: with.set_secrets,
+        me: "root",
+    };
+    plan(&parse(Path::new("g.yaml"), text, &GATEWAY).unwrap(), state, &given)
+}
+
+fn shown(text: &str, state: &State) -> String {
+    let steps = planned(text, state, &With::default()).unwrap();
+    steps.iter().map(|step| step.change.show(Paint(false))).collect()
+}
+
+fn wrong(text: &str, state: &State) -> Vec<String> {
+    planned(text, state, &With::default()).unwrap_err()
+}
+
+#[test]
+fn resources_come_before_the_rules_that_name_them_and_carry_their_secrets() {
+    let steps = planned(&format!("{RULE}{PROD}"), &state(), &With::default()).unwrap();
+    let titles: Vec<String> = steps.iter().map(|step| step.change.title()).collect();
+    assert_eq!(titles, ["resource prod", "rule prod"]);
+    let Call::Put { path, body } = &steps[0].call else { panic!("{:?}", steps[0].call) };
+    assert_eq!((path.join("/").as_str(), &body["secrets"]), ("resources/prod", &json!({"PW": "s3cret"})));
+    assert!(!format!("{steps:?}").contains("s3cret"));
+    assert!(!shown(PROD, &state()).contains("s3cret"));
+}
+
+#[test]
+fn applying_the_same_twice_changes_nothing() {
+    let mut state = state();
+    with_prod(&mut state);
+    let rule = parse::<file::Gateway>(Path::new("g"), RULE, &GATEWAY).unwrap();
+    let mut saved = rule.rules.unwrap()[&"prod".parse().unwrap()].canonical().unwrap();
+    saved["name"] = json!("prod");
+    saved["revision"] = json!(1);
+    state.rules.insert("prod".into(), saved);
+    assert_eq!(shown(&format!("{PROD}{RULE}"), &state), "");
+}
+
+#[test]
+fn a_secret_that_is_there_is_kept_unless_it_is_to_be_set_again() {
+    let mut state = state();
+    with_prod(&mut state);
+    let other = "resources:\n  prod:\n    command: [psql, -h, db]\n    secrets: {PW: {env: NOT_SET}}\n";
+    let steps = planned(other, &state, &With::default()).unwrap();
+    let Call::Put { body, .. } = &steps[0].call else { panic!("{:?}", steps[0].call) };
+    assert_eq!(body["secrets"], json!({"PW": null}));
+    let again = planned(PROD, &state, &With { set_secrets: true, ..With::default() }).unwrap();
+    assert_eq!(again[0].change.show(Paint(false)), "~ resource prod\n    ~ secrets.PW: (set) → (set again)\n");
+}
+
+#[test]
+fn members_of_groups_are_found_and_others_leave_them() {
+    let mut state = state();
+    state.users.insert("old".into(), json!({"groups": ["dba", "dev"], "active": true, "email": ""}));
+    let text = shown("groups:\n  dba: [bob, ann]\nusers:\n  ann: {email: a@b}\n", &state);
+    assert_eq!(
+        text,
+        "+ user ann\n    + active: true\n    + email: a@b\n    + groups: [dba]\n\
+         ~ user bob\n    ~ groups: [old] → [dba, old]\n\
+         ~ user old\n    ~ groups: [dba, dev] → [dev]\n"
+    );
+}
+
+#[test]
+fn what_users_and_groups_say_must_agree() {
+    let wrong = wrong("users: {bob: {groups: [dev]}}\ngroups: {dba: [bob, bop]}\n", &state());
+    assert_eq!(wrong, [
+        "groups.dba: there is no user `bop`, did you mean `bob`?",
+        "users.bob.groups and groups.dba do not agree on whether bob is in dba",
+    ]);
+}
+
+#[test]
+fn everything_that_is_wrong_is_found_before_anything_is_changed() {
+    let text = "\
+resources:
+  prod: {command: [psql], access_types: [command], secrets: {PW: {env: NOT_SET}}}
+rules:
+  a: {access_type: just-in-time, resources: [prod], approval_groups: [dba]}
+  b: {access_type: command, resources: [prd], policies: [{policy: group-quorom}]}
+";
+    assert_eq!(wrong(text, &state()), [
+        "resources.prod.secrets.PW: the environment variable `NOT_SET` is not set",
+        "rules.a: prod does not support just-in-time access",
+        "rules.b.resources: there is no resource `prd`, did you mean `prod`?",
+        "rules.b: there is no policy `group-quorom`, did you mean `group-quorum`?",
+    ]);
+}
+
+#[test]
+fn a_config_is_held_against_the_schema_of_its_policy() {
+    let mut state = state();
+    let schema = json!({"type": "object", "properties": {"groups": {"type": "array", "minItems": 1}}});
+    state.schemas.insert("group-quorum".into(), schema);
+    let empty = format!("{PROD}{}", RULE.replace("[dba]", "[]"));
+    let wrong = wrong(&empty, &state);
+    assert!(wrong[0].starts_with("rules.prod.policies[0].config (group-quorum).groups: "), "{wrong:?}");
+}
+
+#[test]
+fn prune_takes_away_what_is_not_named_and_never_whoever_asks() {
+    let mut state = state();
+    with_prod(&mut state);
+    state.rules.insert("old".into(), json!({"name": "old"}));
+    let prune = With { prune: true, ..With::default() };
+    let steps = planned("resources: {}\nrules: {}\nusers: {}\n", &state, &prune).unwrap();
+    let text: String = steps.iter().map(|step| step.change.show(Paint(false))).collect();
+    assert_eq!(text, "- rule old\n- resource prod\n~ user bob\n    ~ active: true → false\n");
+    assert!(planned("users: {bob: {}}\n", &state, &prune).unwrap().is_empty());
+    let still_named = planned(&format!("resources: {{}}\n{RULE}"), &state, &prune).unwrap_err();
+    assert!(still_named[0].contains("there is no resource `prod`"), "{still_named:?}");
+}
+
+#[test]
+fn a_policy_is_loaded_when_its_component_is_new_and_left_alone_when_it_decides() {
+    let component = |bytes: &[u8]| Component { digest: Digest::of(bytes), bytes: bytes.to_vec() };
+    let with = With { components: BTreeMap::from([("eyes".to_owned(), component(b"new"))]), ..With::default() };
+    let text = "policies: {eyes: {file: x.wasm, reason: why}}\n";
+    let load = planned(text, &state(), &with).unwrap();
+    assert_eq!(load[0].call, Call::Load { policy: "eyes".into(), activate: true, reason: "why".into() });
+    let mut state = state();
+    let (new, old) = (Digest::of(b"new"), Digest::of(b"old"));
+    let versions = json!([{"digest": new}, {"digest": old}]);
+    state.policies.insert("eyes".into(), json!({"name": "eyes", "versions": versions, "active": old}));
+    let switch = planned(text, &state, &with).unwrap();
+    assert_eq!(switch[0].call, Call::Activate { policy: "eyes".into(), digest: new, reason: "why".into() });
+    state.policies.insert("eyes".into(), json!({"name": "eyes", "versions": versions, "active": new}));
+    assert!(planned(text, &state, &with).unwrap().is_empty());
+}

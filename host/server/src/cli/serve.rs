@@ -1,0 +1,104 @@
+//! `quorate serve`: the gateway itself, until it is told to stop.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Context;
+use super::exit::{Ending, Failure};
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::{Config, Settings};
+use crate::telemetry::{self, Format};
+
+/// Run the gateway
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  quorate serve
+  quorate serve --listen 0.0.0.0:8600 --data /var/lib/quorate --public-url https://quorate.example.org
+  quorate serve --config /etc/quorate.yaml --check   # print what would be used, and exit
+
+A flag wins over the environment, that over the file, that over the default. The keys of the file
+are the long flags with `_` for `-`. The first start prints a set-up token and what to do with it.
+SIGTERM or Ctrl-C ends all sessions, tells their users why, and stops.")]
+pub(super) struct Serve {
+    #[command(flatten)]
+    settings: Settings,
+    /// A file with settings, in YAML
+    #[arg(long, env = "QUORATE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print what would be used, and exit
+    #[arg(long)]
+    check: bool,
+    /// How log lines are written; QUORATE_LOG says which (info, debug, info,quorate=debug)
+    #[arg(long, value_enum, env = "QUORATE_LOG_FORMAT", default_value_t)]
+    log_format: Format,
+}
+
+impl Serve {
+    /// Runs the verb.
+    pub(super) async fn run(self, context: &Context) -> Ending {
+        let config = Config::resolve(self.settings, self.config.as_deref());
+        let config = config.map_err(|error| Failure::usage(format!("{error:#}")))?;
+        if self.check {
+            context.screen.print(&format!("{config:#?}\n"));
+            return Ok(0);
+        }
+        telemetry::start(self.log_format).map_err(|error| Failure::usage(format!("{error:#}")))?;
+        serve(context, config).await
+    }
+}
+
+async fn serve(context: &Context, config: Config) -> Ending {
+    let broken = |error: std::io::Error| Failure::failed(format!("signals cannot be heard: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
+    let link = config.public_url.clone();
+    let started = App::start(config, Clock::system()).await;
+    let running = started.map_err(|error| Failure::failed(format!("the gateway does not start: {error:#}")))?;
+    let url = link.unwrap_or_else(|| format!("http://{}", running.address()));
+    if context.screen.json {
+        let line = json!({"listening": running.address().to_string(), "url": url, "setup_token": running.setup_token});
+        context.screen.line(&line);
+    } else {
+        context.screen.print(&welcome(&running.address().to_string(), &url, running.setup_token.as_deref()));
+    }
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    context.screen.say("stopping: sessions are ended; once more stops at once");
+    tokio::select! {
+        () = running.stop() => Ok(0),
+        _ = terminate.recv() => Err(Failure::failed("stopped before everything had ended")),
+        _ = interrupt.recv() => Err(Failure::failed("stopped before everything had ended")),
+    }
+}
+
+fn welcome(address: &str, url: &str, setup_token: Option<&str>) -> String {
+    let mut text = format!("quorate listens on {address}; people reach it at {url}\n");
+    if let Some(token) = setup_token {
+        text.push_str(&format!(
+            "\nThis gateway is new. Make its first admin with the set-up token, which works once and is not shown again:\n\n  \
+             set-up token  {token}\n  \
+             command       quorate setup --url {url} --user root\n\n"
+        ));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_start_names_the_token_and_the_exact_next_command() {
+        let text = welcome("127.0.0.1:8600", "http://127.0.0.1:8600", Some("abc"));
+        assert!(text.contains("set-up token  abc\n"));
+        assert!(text.contains("quorate setup --url http://127.0.0.1:8600 --user root\n"));
+        assert!(!welcome("127.0.0.1:8600", "http://g", None).contains("token"));
+    }
+}

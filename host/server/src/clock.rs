@@ -1,0 +1,130 @@
+//! The one place that asks what time it is.
+//!
+//! The gateway's clock never goes back and never stands still: where the
+//! machine's clock is set back, it goes on counting from where it was, so that a
+//! grant cannot last longer than it was given for.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use quorate_core::Timestamp;
+use tokio::sync::watch;
+
+/// How long the system clock is trusted to tick evenly before a sleeper looks
+/// again.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// A source of the time.
+#[derive(Debug, Clone)]
+pub struct Clock(Source);
+
+#[derive(Debug, Clone)]
+enum Source {
+    System(Arc<Mutex<(Instant, Timestamp)>>),
+    Manual(watch::Receiver<Timestamp>),
+}
+
+/// Moves a manual clock.
+#[derive(Debug)]
+pub struct ManualClock(watch::Sender<Timestamp>);
+
+impl Clock {
+    /// The machine's clock, kept from going back.
+    pub fn system() -> Self {
+        Self(Source::System(Arc::new(Mutex::new((Instant::now(), machine_time())))))
+    }
+
+    /// A clock that stands until it is moved.
+    pub fn manual(start: Timestamp) -> (Self, ManualClock) {
+        let (sender, receiver) = watch::channel(start);
+        (Self(Source::Manual(receiver)), ManualClock(sender))
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        match &self.0 {
+            Source::Manual(time) => *time.borrow(),
+            Source::System(base) => {
+                let mut base = base.lock().unwrap_or_else(PoisonError::into_inner);
+                let counted = base.1.checked_add(base.0.elapsed()).unwrap_or(Timestamp::MAX);
+                let machine = machine_time();
+                if machine > counted {
+                    *base = (Instant::now(), machine);
+                    return machine;
+                }
+                counted
+            }
+        }
+    }
+
+    /// Waits until `at` has come.
+    pub async fn sleep_until(&self, at: Timestamp) {
+        match &self.0 {
+            Source::Manual(time) => {
+                let mut time = time.clone();
+                if time.wait_for(|now| *now >= at).await.is_err() {
+                    // Nobody can move the clock any more, so `at` never comes.
+                    std::future::pending::<()>().await;
+                }
+            }
+            Source::System(_) => loop {
+                let left = at.duration_since(self.now());
+                if !left.is_positive() {
+                    return;
+                }
+                tokio::time::sleep(left.unsigned_abs().min(LOOK_AGAIN)).await;
+            },
+        }
+    }
+}
+
+impl ManualClock {
+    /// Moves the clock, forwards or back.
+    pub fn set(&self, to: Timestamp) {
+        self.0.send_replace(to);
+    }
+
+    /// Moves the clock forwards.
+    pub fn advance(&self, seconds: u64) {
+        self.0.send_modify(|now| *now = quorate_core::request::after(*now, seconds));
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the module that may")]
+fn machine_time() -> Timestamp {
+    // Milliseconds are what the contract can say; a finer time would not come
+    // back the same from a record.
+    let now = Timestamp::now();
+    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_never_goes_back() {
+        let clock = Clock::system();
+        let ahead = quorate_core::request::after(machine_time(), 3600);
+        if let Source::System(base) = &clock.0 {
+            // As if the machine's clock had just been set back by an hour.
+            *base.lock().unwrap() = (Instant::now(), ahead);
+        }
+        let first = clock.now();
+        assert!(first >= ahead && clock.now() >= first);
+    }
+
+    #[tokio::test]
+    async fn a_sleeper_wakes_when_its_time_has_come() {
+        let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
+        let until = quorate_core::request::after(Timestamp::UNIX_EPOCH, 60);
+        let sleeper = tokio::spawn({
+            let clock = clock.clone();
+            async move { clock.sleep_until(until).await }
+        });
+        hand.advance(59);
+        hand.advance(1);
+        sleeper.await.unwrap();
+        assert_eq!(clock.now(), until);
+    }
+}

@@ -1,0 +1,187 @@
+//! How the gateway runs: flags, environment and an optional file, parsed into
+//! types once. A flag wins over the environment, that over the file, that over
+//! the default.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use quorate_core::duration::AccessDuration;
+use serde::Deserialize;
+
+/// What can be set. Everything has a default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, clap::Args)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Address and port to listen on [default: 127.0.0.1:8600]
+    #[arg(long, env = "QUORATE_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// Folder for the ledger and the compiled policies [default: ./quorate-data]
+    #[arg(long, env = "QUORATE_DATA")]
+    pub data: Option<PathBuf>,
+    /// Address under which people reach the gateway, for links [default: `http://` and the listen address]
+    #[arg(long, env = "QUORATE_PUBLIC_URL")]
+    pub public_url: Option<String>,
+    /// Seconds after which an unanswered request times out [default: 3600]
+    #[arg(long, env = "REVIEW_TIMEOUT_SEC")]
+    pub review_timeout_sec: Option<u64>,
+    /// Longest access that any resource can give, such as 24h [default: 24h]
+    #[arg(long, env = "QUORATE_MAX_DURATION")]
+    pub max_duration: Option<AccessDuration>,
+    /// Seconds within which an approved command must be started [default: 3600]
+    #[arg(long, env = "QUORATE_COMMAND_WINDOW_SEC")]
+    pub command_window_sec: Option<u64>,
+    /// Seconds that a command may run [default: 3600]
+    #[arg(long, env = "QUORATE_COMMAND_RUN_SEC")]
+    pub command_run_sec: Option<u64>,
+    /// Let anybody read /metrics; otherwise it takes the token of an admin or auditor
+    #[arg(long, env = "QUORATE_METRICS_PUBLIC", num_args = 0..=1, default_missing_value = "true")]
+    pub metrics_public: Option<bool>,
+}
+
+/// What will be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Where the ledger is.
+    pub data: PathBuf,
+    /// Where people reach the gateway; none: `http://` and the listen address.
+    pub public_url: Option<String>,
+    /// When an unanswered request times out.
+    pub review_timeout_seconds: u64,
+    /// The longest access.
+    pub ceiling_seconds: u64,
+    /// How long an approved command waits for its run.
+    pub command_window_seconds: u64,
+    /// How long a command may run.
+    pub command_run_seconds: u64,
+    /// Whether `/metrics` needs no token.
+    pub metrics_public: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8600)),
+            data: PathBuf::from("quorate-data"),
+            public_url: None,
+            review_timeout_seconds: 3600,
+            ceiling_seconds: 24 * 3600,
+            command_window_seconds: 3600,
+            command_run_seconds: 3600,
+            metrics_public: false,
+        }
+    }
+}
+
+/// The longest that anything can be set to last: 30 days, in seconds.
+const SECONDS_MAX: u64 = 30 * 24 * 3600;
+
+impl Config {
+    /// The ledger file.
+    pub fn ledger(&self) -> PathBuf {
+        self.data.join("ledger.sqlite")
+    }
+
+    /// The folder of compiled policies.
+    pub fn compiled(&self) -> PathBuf {
+        self.data.join("compiled")
+    }
+
+    /// What holds when `flags` (with the environment in them) are put over the
+    /// settings in `file`.
+    pub fn resolve(flags: Settings, file: Option<&Path>) -> anyhow::Result<Self> {
+        let file = file.map(read).transpose()?.unwrap_or_default();
+        let default = Self::default();
+        let seconds = |what, value: Option<u64>, default| match value {
+            None => Ok(default),
+            Some(value) if (1..=SECONDS_MAX).contains(&value) => Ok(value),
+            Some(value) => bail!("{what} is {value}: give 1 to {SECONDS_MAX} seconds"),
+        };
+        let public_url = flags.public_url.or(file.public_url);
+        if let Some(url) = &public_url
+            && !(url.starts_with("http://") || url.starts_with("https://"))
+        {
+            bail!("public-url `{url}` does not start with http:// or https://");
+        }
+        let max_duration = flags.max_duration.or(file.max_duration);
+        Ok(Self {
+            listen: flags.listen.or(file.listen).unwrap_or(default.listen),
+            data: flags.data.or(file.data).unwrap_or(default.data),
+            public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
+            review_timeout_seconds: seconds(
+                "review-timeout-sec",
+                flags.review_timeout_sec.or(file.review_timeout_sec),
+                default.review_timeout_seconds,
+            )?,
+            ceiling_seconds: max_duration.map_or(default.ceiling_seconds, |max| max.seconds()),
+            command_window_seconds: seconds(
+                "command-window-sec",
+                flags.command_window_sec.or(file.command_window_sec),
+                default.command_window_seconds,
+            )?,
+            command_run_seconds: seconds(
+                "command-run-sec",
+                flags.command_run_sec.or(file.command_run_sec),
+                default.command_run_seconds,
+            )?,
+            metrics_public: flags.metrics_public.or(file.metrics_public).unwrap_or(default.metrics_public),
+        })
+    }
+}
+
+/// The environment of this process, of which commands get a little.
+#[expect(clippy::disallowed_methods, reason = "this is the module that may")]
+pub fn environment() -> std::env::VarsOs {
+    std::env::vars_os()
+}
+
+fn read(path: &Path) -> anyhow::Result<Settings> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("the config file {} cannot be read", path.display()))?;
+    parse(&text).with_context(|| format!("the config file {} is not right", path.display()))
+}
+
+fn parse(text: &str) -> anyhow::Result<Settings> {
+    if text.trim().is_empty() {
+        return Ok(Settings::default());
+    }
+    serde_saphyr::from_str(text).map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> anyhow::Result<Config> {
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), text)?;
+        Config::resolve(Settings::default(), Some(file.path()))
+    }
+
+    #[test]
+    fn nothing_set_gives_the_defaults() {
+        assert_eq!(Config::resolve(Settings::default(), None).unwrap(), Config::default());
+        assert_eq!(file("").unwrap().review_timeout_seconds, 3600);
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "review_timeout_sec: 60\nmax_duration: 8h\n").unwrap();
+        let flags = Settings { review_timeout_sec: Some(120), ..Settings::default() };
+        let config = Config::resolve(flags, Some(file.path())).unwrap();
+        assert_eq!((config.review_timeout_seconds, config.ceiling_seconds), (120, 8 * 3600));
+    }
+
+    #[test]
+    fn unknown_keys_and_senseless_values_are_refused() {
+        let refused = |text: &str| format!("{:#}", file(text).unwrap_err());
+        assert!(refused("review_timeout: 60\n").contains("review_timeout"));
+        assert!(refused("review_timeout_sec: 0\n").contains("give 1 to"));
+        assert!(refused("public_url: ftp://x\n").contains("http://"));
+        assert!(refused("max_duration: 2 hours\n").contains("2 hours"));
+        assert!(refused("[1, 2").contains("not right"));
+    }
+}

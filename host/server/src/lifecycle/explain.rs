@@ -1,0 +1,118 @@
+//! Why a request stands where it stands: what each policy said, from the record
+//! that was sealed when it was decided.
+
+use quorate_core::decision::{Answer, Record};
+use quorate_core::ids::RequestId;
+use quorate_core::verdict::Outcome;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::view::RequestView;
+use super::{Error, Lifecycle};
+
+/// Why a request stands where it stands.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Explanation {
+    /// The request.
+    pub request: RequestView,
+    /// What each policy said, in the order they were asked.
+    pub policies: Vec<PolicySaid>,
+    /// The engine that ran them.
+    pub engine: Option<String>,
+    /// When they were asked.
+    #[schema(value_type = Option<String>)]
+    pub decided_at: Option<quorate_core::Timestamp>,
+}
+
+/// What one policy said.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct PolicySaid {
+    /// Under which rule.
+    pub rule: String,
+    /// Which version of the rule.
+    pub rule_revision: u64,
+    /// Which policy.
+    pub policy: String,
+    /// The digest of its version.
+    pub version: Option<String>,
+    /// Its config.
+    #[schema(value_type = Object)]
+    pub config: serde_json::Value,
+    /// In words.
+    pub said: String,
+    /// Its findings, in words.
+    pub findings: Vec<String>,
+    /// How much fuel it used.
+    pub fuel_used: u64,
+    /// What it logged.
+    pub log: Vec<String>,
+}
+
+impl Lifecycle {
+    /// Why a request stands where it stands.
+    pub async fn explain(&self, id: &RequestId) -> Result<Explanation, Error> {
+        self.settle(id).await?;
+        let request = self.0.request(id)?;
+        let view = self.view(&request)?;
+        let sealed = match &request.record {
+            Some(digest) => self.0.ledger.blob(digest)?,
+            None => None,
+        };
+        let record: Option<Record> =
+            sealed.map(|bytes| serde_json::from_slice(&bytes)).transpose().map_err(anyhow::Error::new)?;
+        let Some(record) = record else {
+            return Ok(Explanation { request: view, policies: Vec::new(), engine: None, decided_at: None });
+        };
+        let policies = record.rules.iter().flat_map(|rule| {
+            rule.opinions.iter().map(|opinion| PolicySaid {
+                rule: rule.rule.to_string(),
+                rule_revision: rule.revision,
+                policy: opinion.policy.to_string(),
+                version: opinion.version.map(|digest| digest.to_string()),
+                config: serde_json::from_str(&opinion.config).unwrap_or_default(),
+                said: said(&opinion.answer),
+                findings: findings(&opinion.answer),
+                fuel_used: opinion.fuel_used,
+                log: opinion.log.clone(),
+            })
+        });
+        Ok(Explanation {
+            policies: policies.collect(),
+            request: view,
+            engine: Some(record.engine.clone()),
+            decided_at: Some(record.input.now),
+        })
+    }
+}
+
+fn said(answer: &Answer) -> String {
+    let verdict = match answer {
+        Answer::Fault(fault) => return format!("did not answer: {fault}"),
+        Answer::Verdict(verdict) => verdict,
+    };
+    match &verdict.outcome {
+        Outcome::Abstain => "has nothing to say".to_owned(),
+        Outcome::Approve => "approves".to_owned(),
+        Outcome::Bypass(why) => format!("approves without waiting: {why}"),
+        Outcome::Deny(why) => format!("denies: {why}"),
+        Outcome::Wait(ways) => {
+            let ways: Vec<String> = (ways.iter())
+                .map(|way| way.iter().map(|one| one.words()).collect::<Vec<_>>().join(" and "))
+                .collect();
+            if ways.is_empty() {
+                "waits for time to pass".to_owned()
+            } else {
+                format!("waits for {}", ways.join("; or "))
+            }
+        }
+    }
+}
+
+fn findings(answer: &Answer) -> Vec<String> {
+    match answer {
+        Answer::Fault(_) => Vec::new(),
+        Answer::Verdict(verdict) => {
+            verdict.findings.iter().map(|one| format!("{}: {}", one.code, one.message)).collect()
+        }
+    }
+}

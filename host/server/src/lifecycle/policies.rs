@@ -1,0 +1,260 @@
+//! Policies in operation: loaded, activated, rolled back, all while the gateway
+//! serves. What is in the ledger decides; the active set follows it.
+
+use std::collections::BTreeMap;
+
+use quorate_core::Timestamp;
+use quorate_core::entry::{Actor, Step, View, fold};
+use quorate_core::ids::{Digest, PolicyName};
+use quorate_core::policy::{self, Policy, Version};
+use quorate_core::refused::Refused;
+
+use super::{Error, Idempotency, Inner, Lifecycle, Plan, check, nothing_planned};
+use crate::ledger::Append;
+
+impl Lifecycle {
+    /// Brings the active set to what the ledger says, and adds the policies that
+    /// come with the gateway. Called once, before anything is served.
+    ///
+    /// A policy that does not load any more is left out and said so: requests
+    /// that need it wait, the others go on.
+    pub async fn start_policies(&self) -> Result<(), Error> {
+        let mut loaded = BTreeMap::new();
+        for policy in self.0.ledger.policies()? {
+            let Some(version) = policy.active() else { continue };
+            match self.compile(version.digest).await {
+                Ok(component) => {
+                    loaded.insert(policy.name.clone(), component);
+                }
+                Err(error) => {
+                    tracing::error!(policy = %policy.name, version = %version.digest.short(), %error,
+                        "a policy does not load: requests that need it wait");
+                }
+            }
+        }
+        self.0.active.replace_all(&loaded);
+        for bundled in quorate_bundle::BUILT_IN {
+            self.start_built_in(bundled).await?;
+        }
+        Ok(())
+    }
+
+    async fn start_built_in(&self, bundled: &quorate_bundle::Bundled) -> Result<(), Error> {
+        let name: PolicyName = bundled.name.parse().map_err(anyhow::Error::new)?;
+        let digest = Digest::of(bundled.component);
+        let known = self.0.ledger.policy(&name)?;
+        let active = known.as_ref().and_then(Policy::active);
+        let wanted = active.is_none_or(|version| version.built_in && version.digest != digest);
+        let there = known.as_ref().is_some_and(|one| one.versions.iter().any(|v| v.digest == digest));
+        if there && !wanted {
+            return Ok(());
+        }
+        let reason = wanted.then(|| "came with the gateway".to_owned());
+        self.load(&name, bundled.component.to_vec(), reason, true, Actor::Gateway, None).await.map(drop)
+    }
+
+    /// Loads a component under a policy's name and, given a reason, lets it
+    /// decide.
+    pub async fn load_policy(
+        &self,
+        name: &PolicyName,
+        component: Vec<u8>,
+        activate: Option<String>,
+        by: Actor,
+        key: Option<Idempotency>,
+    ) -> Result<(Policy, Version), Error> {
+        self.load(name, component, activate, false, by, key).await
+    }
+
+    async fn load(
+        &self,
+        name: &PolicyName,
+        component: Vec<u8>,
+        activate: Option<String>,
+        built_in: bool,
+        by: Actor,
+        key: Option<Idempotency>,
+    ) -> Result<(Policy, Version), Error> {
+        let inner = self.0.clone();
+        let (compiled, component) = tokio::task::spawn_blocking(move || {
+            inner.runtime.load(&component).map(|compiled| (compiled, component))
+        })
+        .await
+        .map_err(anyhow::Error::new)??;
+        let version = Version {
+            digest: compiled.digest(),
+            label: compiled.metadata().version.clone().unwrap_or_default(),
+            bytes: component.len() as u64,
+            built_in,
+        };
+        let _swapping = self.0.swapping.lock().await;
+        if activate.is_some() {
+            self.0.check_rules_accept(name, &compiled)?;
+        }
+        let (policy_name, activates) = (name.clone(), activate.is_some());
+        let answers = format!("policy/{name}");
+        let made = version.clone();
+        let policy = self
+            .change(key.map(|key| key.answering(answers)), move |inner, now| {
+                inner.plan_load(&policy_name, &made, &component, activate.as_deref(), &by, now)
+            })
+            .await?
+            .ok_or_else(|| Refused::AlreadyActive { policy: name.clone(), digest: version.digest })?;
+        if activates {
+            self.put(name, &compiled);
+        }
+        Ok((policy, version))
+    }
+
+    /// Lets another loaded version decide.
+    pub async fn activate_policy(
+        &self,
+        name: &PolicyName,
+        digest: Digest,
+        reason: String,
+        by: Actor,
+        key: Option<Idempotency>,
+    ) -> Result<Policy, Error> {
+        let policy = self.0.policy(name)?;
+        if !policy.versions.iter().any(|version| version.digest == digest) {
+            return Err(Refused::Unknown { what: "policy version", name: digest.short() }.into());
+        }
+        self.switch(name, digest, reason, by, key).await
+    }
+
+    /// Lets the version decide that decided before.
+    pub async fn roll_back_policy(
+        &self,
+        name: &PolicyName,
+        reason: String,
+        by: Actor,
+        key: Option<Idempotency>,
+    ) -> Result<Policy, Error> {
+        let previous = self.0.policy(name)?.previous();
+        let digest = previous.ok_or_else(|| Refused::NothingBefore { policy: name.clone() })?;
+        self.switch(name, digest, reason, by, key).await
+    }
+
+    async fn switch(
+        &self,
+        name: &PolicyName,
+        digest: Digest,
+        reason: String,
+        by: Actor,
+        key: Option<Idempotency>,
+    ) -> Result<Policy, Error> {
+        // Compiled before anything is appended: a version that does not load any
+        // more changes nothing.
+        let compiled = self.compile(digest).await?;
+        let _swapping = self.0.swapping.lock().await;
+        self.0.check_rules_accept(name, &compiled)?;
+        let wanted = name.clone();
+        let answers = format!("policy/{name}");
+        let policy = self
+            .change(key.map(|key| key.answering(answers)), move |inner, now| {
+                let policy = inner.policy(&wanted)?;
+                let step = policy.activate(digest, reason.clone(), by.clone(), now)?;
+                let left = policy_after(Some(policy), &step)?;
+                Ok(Some(Plan::to(step, left)))
+            })
+            .await?
+            .ok_or_else(nothing_planned)?;
+        self.put(name, &compiled);
+        Ok(policy)
+    }
+
+    fn put(&self, name: &PolicyName, compiled: &quorate_policy::Policy) {
+        self.0.active.replace(name, Some(compiled));
+        self.0.swapped.notify_waiters();
+        self.0.swapped.notify_one();
+        tracing::info!(policy = %name, version = %compiled.digest().short(), "a policy version decides now");
+    }
+
+    async fn compile(&self, digest: Digest) -> Result<quorate_policy::Policy, Error> {
+        let inner = self.0.clone();
+        tokio::task::spawn_blocking(move || {
+            let Some(component) = inner.ledger.blob(&digest)? else {
+                return Err(Error::NotFound { what: "component", name: digest.short() });
+            };
+            Ok(inner.runtime.load(&component)?)
+        })
+        .await
+        .map_err(anyhow::Error::new)?
+    }
+}
+
+impl Inner {
+    fn policy(&self, name: &PolicyName) -> Result<Policy, Error> {
+        let found = self.ledger.policy(name)?;
+        found.ok_or_else(|| Error::NotFound { what: "policy", name: name.to_string() })
+    }
+
+    /// Nothing to do where the version is there and nobody wants it to decide.
+    fn plan_load(
+        &self,
+        name: &PolicyName,
+        version: &Version,
+        component: &[u8],
+        activate: Option<&str>,
+        by: &Actor,
+        now: Timestamp,
+    ) -> Result<Option<Plan<Policy>>, Error> {
+        let before = self.ledger.policy(name)?;
+        let load = policy::load(name, before.as_ref(), version.clone(), by.clone(), now);
+        let loaded = match (&load, &before) {
+            (Some(step), _) => policy_after(before.clone(), step)?,
+            (None, Some(policy)) => policy.clone(),
+            (None, None) => return Err(nothing_planned()),
+        };
+        let Some(reason) = activate else {
+            return Ok(load.map(|step| Plan::to(with_component(step, version, component), loaded)));
+        };
+        let switch = loaded.activate(version.digest, reason.to_owned(), by.clone(), now)?;
+        let left = policy_after(Some(loaded), &switch)?;
+        let append = match load {
+            Some(load) => with_component(load.and(switch), version, component),
+            None => Append::from(switch),
+        };
+        Ok(Some(Plan::to(append, left)))
+    }
+
+    /// Every rule that uses the policy must go on having a config it accepts.
+    fn check_rules_accept(
+        &self,
+        name: &PolicyName,
+        candidate: &quorate_policy::Policy,
+    ) -> Result<(), Error> {
+        for rule in self.ledger.rules()? {
+            for used in rule.policies.iter().filter(|used| used.policy == *name) {
+                let findings = check::config(candidate, &used.config);
+                if let Some(refused) = findings.iter().find(|finding| !finding.is_warning()) {
+                    return Err(Error::Refused(Refused::BadConfig {
+                        policy: name.to_string(),
+                        path: format!("rule {}{}", rule.name, refused.path.as_deref().unwrap_or("")),
+                        why: refused.message.clone(),
+                    }));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn with_component(step: Step, version: &Version, component: &[u8]) -> Append {
+    let mut append = Append::from(step);
+    append.blobs.push((version.digest, component.to_vec()));
+    append
+}
+
+fn policy_after(before: Option<Policy>, step: &Step) -> Result<Policy, Error> {
+    let mut revision = before.as_ref().map_or(0, |policy| policy.revision);
+    let mut view = before.map(|policy| View::Policy(Box::new(policy)));
+    for entry in step.entries() {
+        view = fold(view, revision, entry).map_err(anyhow::Error::new)?;
+        revision = entry.revision;
+    }
+    match view {
+        Some(View::Policy(policy)) => Ok(*policy),
+        _ => Err(nothing_planned()),
+    }
+}

@@ -1,0 +1,19 @@
+//! The HTTP API against a real gateway on a temporary ledger: who may do what, what
+//! bad input gets, and what a client can rely on.
+
+#[path = "api_http/access.rs"]
+mod access;
+#[path = "api_http/bad_input.rs"]
+mod bad_input;
+#[path = "api_http/configure.rs"]
+mod configure;
+#[path = "api_http/events.rs"]
+mod events;
+#[path = "api_http/identity.rs"]
+mod identity;
+#[path = "api_http/lists.rs"]
+mod lists;
+#[path = "api_http/repeat.rs"]
+mod repeat;
+#[path = "api_http/world.rs"]
+mod world;
