@@ -23,7 +23,7 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// A gateway, as somebody or as nobody.
 #[derive(Debug, Clone)]
-pub(super) struct Gateway {
+pub(crate) struct Gateway {
     http: reqwest::Client,
     base: Url,
     token: Option<String>,
@@ -31,38 +31,38 @@ pub(super) struct Gateway {
 
 /// What the gateway answered.
 #[derive(Debug, Clone)]
-pub(super) struct Answer(Value);
+pub(crate) struct Answer(Value);
 
 /// A query: names and values.
-pub(super) type Query<'a> = Vec<(&'a str, String)>;
+pub(crate) type Query<'a> = Vec<(&'a str, String)>;
 
 impl Answer {
     /// As it came, for programs.
-    pub(super) fn raw(&self) -> &Value {
+    pub(crate) fn raw(&self) -> &Value {
         &self.0
     }
 
     /// For people: every text in it cleaned.
-    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         serde_json::from_value(words::clean_value(&self.0)).map_err(|error| {
             Failure::failed(format!("the gateway's answer is not understood ({error}): is this program as new as the gateway?"))
         })
     }
 
     /// The items of a list.
-    pub(super) fn items(&self) -> &[Value] {
+    pub(crate) fn items(&self) -> &[Value] {
         let items = self.0.as_array().or_else(|| self.0.get("items")?.as_array());
         items.map_or(&[], Vec::as_slice)
     }
 
     /// One of the items, or a part, as an answer of its own.
-    pub(super) fn of(value: Value) -> Self {
+    pub(crate) fn of(value: Value) -> Self {
         Self(value)
     }
 }
 
 /// Reads the address of a gateway.
-pub(super) fn address(text: &str) -> Result<Url, Failure> {
+pub(crate) fn address(text: &str) -> Result<Url, Failure> {
     let shown = words::clean(text);
     let wrong = |why: &str| {
         Failure::usage(format!("`{shown}` is not the address of a gateway ({why}): give it as http://host:8600 or https://host"))
@@ -81,7 +81,7 @@ pub(super) fn address(text: &str) -> Result<Url, Failure> {
 
 impl Gateway {
     /// The gateway at `base`.
-    pub(super) fn new(base: Url, token: Option<String>) -> Result<Self, Failure> {
+    pub(crate) fn new(base: Url, token: Option<String>) -> Result<Self, Failure> {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT)
             // A redirect would carry what is sent to somebody else.
@@ -93,17 +93,17 @@ impl Gateway {
     }
 
     /// Its address, without a slash at the end.
-    pub(super) fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
     }
 
     /// The token.
-    pub(super) fn token(&self) -> Option<&str> {
+    pub(crate) fn token(&self) -> Option<&str> {
         self.token.as_deref()
     }
 
     /// `/api/` and the segments of `path`, each of them escaped.
-    pub(super) fn url(&self, path: &[&str], query: &[(&str, String)]) -> Url {
+    pub(crate) fn url(&self, path: &[&str], query: &[(&str, String)]) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             // A dot segment would be resolved, and name something else.
@@ -117,12 +117,12 @@ impl Gateway {
     }
 
     /// Asks for something.
-    pub(super) async fn get(&self, path: &[&str], query: Query<'_>) -> Result<Answer, Failure> {
+    pub(crate) async fn get(&self, path: &[&str], query: Query<'_>) -> Result<Answer, Failure> {
         self.send(Method::GET, path, &query, Body::Empty).await
     }
 
     /// Asks for something that need not be there.
-    pub(super) async fn find(&self, path: &[&str]) -> Result<Option<Answer>, Failure> {
+    pub(crate) async fn find(&self, path: &[&str]) -> Result<Option<Answer>, Failure> {
         match self.get(path, Vec::new()).await {
             Err(failure) if failure.code() == Some("not-found") => Ok(None),
             other => other.map(Some),
@@ -130,27 +130,27 @@ impl Gateway {
     }
 
     /// Does something.
-    pub(super) async fn post(&self, path: &[&str], body: Value) -> Result<Answer, Failure> {
+    pub(crate) async fn post(&self, path: &[&str], body: Value) -> Result<Answer, Failure> {
         self.send(Method::POST, path, &[], Body::Json(body)).await
     }
 
     /// Saves something under its name.
-    pub(super) async fn put(&self, path: &[&str], body: Value) -> Result<Answer, Failure> {
+    pub(crate) async fn put(&self, path: &[&str], body: Value) -> Result<Answer, Failure> {
         self.send(Method::PUT, path, &[], Body::Json(body)).await
     }
 
     /// Removes something.
-    pub(super) async fn delete(&self, path: &[&str]) -> Result<Answer, Failure> {
+    pub(crate) async fn delete(&self, path: &[&str]) -> Result<Answer, Failure> {
         self.send(Method::DELETE, path, &[], Body::Empty).await
     }
 
     /// Sends bytes.
-    pub(super) async fn upload(&self, path: &[&str], query: Query<'_>, bytes: Vec<u8>) -> Result<Answer, Failure> {
+    pub(crate) async fn upload(&self, path: &[&str], query: Query<'_>, bytes: Vec<u8>) -> Result<Answer, Failure> {
         self.send(Method::POST, path, &query, Body::Bytes(bytes)).await
     }
 
     /// A list from its first page on, up to `max` items; and how many there are in all.
-    pub(super) async fn list(&self, path: &[&str], query: Query<'_>, max: usize) -> Result<(Vec<Value>, usize), Failure> {
+    pub(crate) async fn list(&self, path: &[&str], query: Query<'_>, max: usize) -> Result<(Vec<Value>, usize), Failure> {
         let mut items: Vec<Value> = Vec::new();
         let mut cursor: Option<String> = None;
         loop {
@@ -170,7 +170,7 @@ impl Gateway {
     }
 
     /// Follows a stream of events.
-    pub(super) async fn events(&self, path: &[&str]) -> Result<Events, Failure> {
+    pub(crate) async fn events(&self, path: &[&str]) -> Result<Events, Failure> {
         let request = self.request(Method::GET, self.url(path, &[])).header("Accept", "text/event-stream");
         let sent = tokio::time::timeout(ANSWER, request.send()).await;
         let response = sent.map_err(|_| self.silent())?.map_err(|error| self.unreachable(&error))?;
@@ -181,7 +181,7 @@ impl Gateway {
     }
 
     /// A body that is passed on as it arrives.
-    pub(super) async fn stream(&self, path: &[&str], query: Query<'_>) -> Result<reqwest::Response, Failure> {
+    pub(crate) async fn stream(&self, path: &[&str], query: Query<'_>) -> Result<reqwest::Response, Failure> {
         let sent = self.request(Method::GET, self.url(path, &query)).send().await;
         let response = sent.map_err(|error| self.unreachable(&error))?;
         if response.status().is_success() { Ok(response) } else { Err(self.problem(response).await) }
@@ -286,7 +286,7 @@ enum Body {
 }
 
 /// What an answer that is no success means.
-pub(super) fn refusal(status: StatusCode, document: Option<Value>, address: &str) -> Failure {
+pub(crate) fn refusal(status: StatusCode, document: Option<Value>, address: &str) -> Failure {
     let text = |name: &str| document.as_ref()?.get(name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     let said = text("detail").or_else(|| text("title"));
     let message = match (status, said) {
@@ -304,12 +304,12 @@ pub(super) fn refusal(status: StatusCode, document: Option<Value>, address: &str
 }
 
 /// What to do without a token.
-pub(super) fn sign_in(address: &str) -> String {
+pub(crate) fn sign_in(address: &str) -> String {
     format!("you are not signed in at {address}: run `quorate login --url {address}`")
 }
 
 /// An error and what caused it, on one line, each said once.
-pub(super) fn causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut words: Vec<String> = Vec::new();
     let mut next = error.source().or(Some(error));
     while let Some(error) = next {

@@ -7,7 +7,7 @@ use super::words;
 /// Why the program ends with something other than success. A command's own exit code is none of
 /// these: it passes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Exit {
+pub(crate) enum Exit {
     /// The command line, a file or an answer to a question is not right.
     Usage,
     /// A person or a policy said no.
@@ -30,7 +30,7 @@ pub(super) enum Exit {
 
 impl Exit {
     /// All of them, with what the help says.
-    pub(super) const ALL: [(Self, &'static str); 9] = [
+    pub(crate) const ALL: [(Self, &'static str); 9] = [
         (Self::Usage, "the command line or a file given is not right"),
         (Self::Rejected, "the request was rejected"),
         (Self::TimedOut, "the request timed out: nobody decided"),
@@ -43,7 +43,7 @@ impl Exit {
     ];
 
     /// The number.
-    pub(super) fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         match self {
             Self::Usage => 2,
             Self::Rejected => 10,
@@ -60,46 +60,46 @@ impl Exit {
 
 /// Why the program ends, in one line for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     /// The exit code.
-    pub(super) exit: Exit,
+    pub(crate) exit: Exit,
     /// One line that says what to do.
-    pub(super) message: String,
+    pub(crate) message: String,
     /// The gateway's problem document, where that is the reason.
-    pub(super) problem: Option<Value>,
+    pub(crate) problem: Option<Value>,
 }
 
 /// What a verb ends with: an exit code, 0 or that of a command, or a failure.
-pub(super) type Ending = Result<u8, Failure>;
+pub(crate) type Ending = Result<u8, Failure>;
 
 impl Failure {
     /// A failure with this exit code.
-    pub(super) fn new(exit: Exit, message: impl Into<String>) -> Self {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into(), problem: None }
     }
 
     /// What was typed is not right.
-    pub(super) fn usage(message: impl Into<String>) -> Self {
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, message)
     }
 
     /// This machine could not.
-    pub(super) fn failed(message: impl Into<String>) -> Self {
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::new(Exit::Failed, message)
     }
 
     /// The gateway's stable word for what went wrong, such as `not-found`.
-    pub(super) fn code(&self) -> Option<&str> {
+    pub(crate) fn code(&self) -> Option<&str> {
         self.problem.as_ref()?.get("type")?.as_str()?.rsplit('/').next()
     }
 
     /// The line for a person: no control characters, no line breaks.
-    pub(super) fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         words::clean(&self.message)
     }
 
     /// The same for programs.
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let mut problem = match &self.problem {
             Some(Value::Object(problem)) => problem.clone(),
             _ => serde_json::Map::new(),
