@@ -8,12 +8,23 @@
 mod encode;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::{env, fs};
 
 use anyhow::{Context, bail};
 use encode::Metadata;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match componentize() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}", format!("{error:#}").replace('\n', " "));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn componentize() -> anyhow::Result<()> {
     let arguments: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
     let [from, to] = arguments.as_slice() else {
         bail!("usage: componentize <module.wasm> <component.wasm>");
