@@ -17,6 +17,10 @@ use crate::limits::Limits;
 /// stopped at most this much later.
 const TICK_MS: u64 = 10;
 
+/// How often a deadline is put off at most, whatever the system says about how long
+/// the call has run.
+const EXTENSIONS_MAX: u32 = 20;
+
 /// The release of the engine; fuel is comparable only within one.
 const VERSION: &str = "48.0.8";
 
@@ -131,8 +135,11 @@ fn deadline(
 ) -> impl FnMut(StoreContextMut<'_, Call>) -> wasmtime::Result<UpdateDeadline> + Send + Sync + 'static {
     let (ticks, ran_max) = (ticks(limits), Duration::from_millis(limits.evaluate_ms_max));
     let mut first = None;
+    let mut extensions = 0..EXTENSIONS_MAX;
     move |_| {
-        let Some(ran) = thread_ran() else { return Ok(UpdateDeadline::Interrupt) };
+        let (Some(ran), Some(_)) = (thread_ran(), extensions.next()) else {
+            return Ok(UpdateDeadline::Interrupt);
+        };
         let since = ran.saturating_sub(*first.get_or_insert(ran));
         Ok(if since < ran_max { UpdateDeadline::Continue(ticks) } else { UpdateDeadline::Interrupt })
     }

@@ -1,10 +1,11 @@
 //! Scenario P2: whatever a policy does, it is a fault with its own code, and only
 //! its own.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use quorate_core::verdict::{Fault, FaultCode};
-use quorate_policy::{Evaluation, Limits};
+use quorate_policy::{Evaluation, Limits, Policy};
 
 use crate::guest::Guest;
 use crate::world::{QUORUM, ann_asks, policy, probes_within, runtime};
@@ -14,8 +15,12 @@ fn probe(config: &str) -> Evaluation {
 }
 
 fn fault(act: &str) -> Fault {
-    let evaluation = probe(&format!(r#"{{"do":"{act}","text":"as asked","times":10}}"#));
-    match evaluation.verdict {
+    // Filling memory costs fuel as well; here it is the memory that must run out.
+    static PROBES: LazyLock<Policy> = LazyLock::new(|| {
+        probes_within(Limits { fuel_max: 50_000_000, evaluate_ms_max: 5000, ..Limits::default() })
+    });
+    let config = format!(r#"{{"do":"{act}","text":"as asked","times":10}}"#);
+    match PROBES.evaluate(&config, &ann_asks(&[])).verdict {
         Err(fault) => fault,
         Ok(verdict) => panic!("`{act}` gave {verdict:?}"),
     }
@@ -120,6 +125,14 @@ fn p2_an_access_outside_of_memory_without_recursion_is_a_trap() {
     let wild = Guest::default().evaluate("(drop (i32.load (i32.const -4))) i32.const 256").build();
     let fault = runtime().load(&wild).unwrap().evaluate("{}", &ann_asks(&[])).verdict.unwrap_err();
     assert_eq!(fault.code, FaultCode::Trap, "{fault}");
+}
+
+#[test]
+fn p2_more_memory_than_allowed_is_out_of_memory_at_once() {
+    let greedy = Guest::default().evaluate("(drop (memory.grow (i32.const 1000))) i32.const 256").build();
+    let evaluation = runtime().load(&greedy).unwrap().evaluate("{}", &ann_asks(&[]));
+    assert_eq!(evaluation.verdict.unwrap_err().code, FaultCode::OutOfMemory);
+    assert!(evaluation.fuel_used < 10_000 && evaluation.memory_bytes == 64 << 10);
 }
 
 #[test]

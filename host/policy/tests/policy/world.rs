@@ -1,6 +1,7 @@
 //! A runtime, people and requests for the tests.
 
-use std::sync::LazyLock;
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex};
 
 use quorate_bundle::Bundled;
 use quorate_core::Timestamp;
@@ -21,9 +22,11 @@ pub(crate) fn bundled(name: &str) -> &'static Bundled {
     all.find(|one| one.name == name).unwrap()
 }
 
-/// It, loaded.
+/// It, loaded; compiled once for all tests.
 pub(crate) fn policy(name: &str) -> Policy {
-    runtime().load(bundled(name).component).unwrap()
+    static LOADED: Mutex<BTreeMap<String, Policy>> = Mutex::new(BTreeMap::new());
+    let mut loaded = LOADED.lock().unwrap();
+    loaded.entry(name.to_owned()).or_insert_with(|| runtime().load(bundled(name).component).unwrap()).clone()
 }
 
 /// The policy that misbehaves as its config says, under other limits.
