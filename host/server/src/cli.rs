@@ -31,6 +31,7 @@ mod view;
 mod wait;
 mod words;
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -52,11 +53,11 @@ use screen::Screen;
 #[derive(Debug, Parser)]
 #[command(name = "quorate", version, after_help = closing(), max_term_width = 100, disable_help_subcommand = true)]
 struct Cli {
-    /// The gateway's address [default: where you signed in, else http://127.0.0.1:8600] [env: QUORATE_URL]
-    #[arg(long, global = true, value_name = "URL")]
+    /// The gateway's address [default: where you signed in] [env: `QUORATE_URL`]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Everywhere")]
     url: Option<String>,
-    /// Answer in JSON: one document on standard output, errors and progress on standard error
-    #[arg(long, global = true)]
+    /// JSON on standard output; errors and progress as JSON on standard error
+    #[arg(long, global = true, help_heading = "Everywhere")]
     json: bool,
     #[command(subcommand)]
     verb: Verb,
@@ -236,7 +237,7 @@ Exit codes:
     0  done; for `connect` and `exec` the command's own code passes through\n"
         .to_owned();
     for (exit, meaning) in Exit::ALL {
-        text.push_str(&format!("  {:>3}  {meaning}\n", exit.code()));
+        let _ = writeln!(text, "  {:>3}  {meaning}", exit.code());
     }
     text.push_str(
         "

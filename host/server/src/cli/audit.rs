@@ -1,5 +1,6 @@
 //! `quorate audit`: prove that the ledger is what was written, and take it out.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -54,7 +55,9 @@ impl Audit {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work).await.map_err(|error| Failure::failed(error.to_string()))?
 }
 
@@ -63,7 +66,9 @@ async fn verify_file(context: &Context, file: PathBuf) -> Ending {
     let value = match verified {
         Ok(verified) => json!({"ok": true, "entries": verified.entries, "head": verified.head}),
         Err(VerifyError::Broken { seq, why }) => json!({"ok": false, "broken": {"seq": seq, "why": why}}),
-        Err(error) => return Err(Failure::failed(format!("the ledger cannot be checked: {}", chain(&error)))),
+        Err(error) => {
+            return Err(Failure::failed(format!("the ledger cannot be checked: {}", chain(&error))));
+        }
     };
     verdict(context, &value)
 }
@@ -80,12 +85,20 @@ fn verdict(context: &Context, value: &Value) -> Ending {
     }
     if value["ok"] == json!(true) {
         if !context.screen.json {
-            context.screen.print(&format!("the ledger holds: {} entries\nhead  {}\n", text(&value["entries"]), text(&value["head"])));
+            context.screen.print(&format!(
+                "the ledger holds: {} entries\nhead  {}\n",
+                text(&value["entries"]),
+                text(&value["head"])
+            ));
         }
         return Ok(0);
     }
     let broken = &value["broken"];
-    Err(Failure::failed(format!("the ledger was changed: entry {} is broken ({})", text(&broken["seq"]), text(&broken["why"]))))
+    Err(Failure::failed(format!(
+        "the ledger was changed: entry {} is broken ({})",
+        text(&broken["seq"]),
+        text(&broken["why"])
+    )))
 }
 
 async fn export(context: &Context, gateway: &Gateway) -> Ending {
@@ -93,7 +106,10 @@ async fn export(context: &Context, gateway: &Gateway) -> Ending {
     let mut rest: Vec<u8> = Vec::new();
     loop {
         let chunk = response.chunk().await.map_err(|error| {
-            Failure::new(super::exit::Exit::Unreachable, format!("the export broke off and is not complete: {error}"))
+            Failure::new(
+                super::exit::Exit::Unreachable,
+                format!("the export broke off and is not complete: {error}"),
+            )
         })?;
         let Some(chunk) = chunk else { break };
         rest.extend_from_slice(&chunk);
@@ -118,11 +134,14 @@ fn print_line(context: &Context, line: &[u8]) -> Result<(), Failure> {
 }
 
 fn export_file(file: &std::path::Path, mut line: impl FnMut(&Value)) -> Ending {
-    let unreadable = |error: &dyn std::error::Error| Failure::failed(format!("the ledger cannot be read: {}", chain(error)));
+    let unreadable = |error: &dyn std::error::Error| {
+        Failure::failed(format!("the ledger cannot be read: {}", chain(error)))
+    };
     let reader = Reader::open(file).map_err(|error| unreadable(&error))?;
     let mut filter = EntryFilter::default();
     loop {
-        let entries = reader.entries(&filter, PAGE, Order::OldestFirst).map_err(|error| unreadable(&error))?;
+        let entries =
+            reader.entries(&filter, PAGE, Order::OldestFirst).map_err(|error| unreadable(&error))?;
         let Some(last) = entries.last() else { return Ok(0) };
         filter.after_seq = Some(last.seq);
         for Sealed { seq, entry, previous, digest } in &entries {
@@ -135,7 +154,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
-        text.push_str(&format!(": {cause}"));
+        let _ = write!(text, ": {cause}");
         next = cause.source();
     }
     text

@@ -2,6 +2,7 @@
 //!
 //! What an answer says is shown only through [`Answer::read`], which cleans every text in it.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode, Url};
@@ -14,7 +15,7 @@ use super::words;
 use crate::random;
 
 const CONNECT: Duration = Duration::from_secs(10);
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_mins(1);
 /// How often a request is sent that did not reach the gateway, and the pause in between.
 const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(300);
@@ -45,7 +46,9 @@ impl Answer {
     /// For people: every text in it cleaned.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         serde_json::from_value(words::clean_value(&self.0)).map_err(|error| {
-            Failure::failed(format!("the gateway's answer is not understood ({error}): is this program as new as the gateway?"))
+            Failure::failed(format!(
+                "the gateway's answer is not understood ({error}): is this program as new as the gateway?"
+            ))
         })
     }
 
@@ -65,7 +68,9 @@ impl Answer {
 pub(crate) fn address(text: &str) -> Result<Url, Failure> {
     let shown = words::clean(text);
     let wrong = |why: &str| {
-        Failure::usage(format!("`{shown}` is not the address of a gateway ({why}): give it as http://host:8600 or https://host"))
+        Failure::usage(format!(
+            "`{shown}` is not the address of a gateway ({why}): give it as http://host:8600 or https://host"
+        ))
     };
     let mut url = Url::parse(text.trim()).map_err(|error| wrong(&error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
@@ -145,12 +150,22 @@ impl Gateway {
     }
 
     /// Sends bytes.
-    pub(crate) async fn upload(&self, path: &[&str], query: Query<'_>, bytes: Vec<u8>) -> Result<Answer, Failure> {
+    pub(crate) async fn upload(
+        &self,
+        path: &[&str],
+        query: Query<'_>,
+        bytes: Vec<u8>,
+    ) -> Result<Answer, Failure> {
         self.send(Method::POST, path, &query, Body::Bytes(bytes)).await
     }
 
     /// A list from its first page on, up to `max` items; and how many there are in all.
-    pub(crate) async fn list(&self, path: &[&str], query: Query<'_>, max: usize) -> Result<(Vec<Value>, usize), Failure> {
+    pub(crate) async fn list(
+        &self,
+        path: &[&str],
+        query: Query<'_>,
+        max: usize,
+    ) -> Result<(Vec<Value>, usize), Failure> {
         let mut items: Vec<Value> = Vec::new();
         let mut cursor: Option<String> = None;
         loop {
@@ -159,7 +174,8 @@ impl Gateway {
             query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
             let page = self.get(path, query).await?;
             items.extend_from_slice(page.items());
-            let total = page.raw().get("total").and_then(Value::as_u64).and_then(|total| total.try_into().ok());
+            let total =
+                page.raw().get("total").and_then(Value::as_u64).and_then(|total| total.try_into().ok());
             cursor = page.raw().get("next").and_then(Value::as_str).map(str::to_owned);
             if cursor.is_none() || items.len() >= max || page.items().is_empty() {
                 items.truncate(max);
@@ -189,9 +205,19 @@ impl Gateway {
 
     /// Sends a request; one that did not reach the gateway is sent again. A write carries a key
     /// under which the gateway does it once, however often it arrives.
-    async fn send(&self, method: Method, path: &[&str], query: &[(&str, String)], body: Body) -> Result<Answer, Failure> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Body,
+    ) -> Result<Answer, Failure> {
         let url = self.url(path, query);
-        let key = if method == Method::GET { None } else { Some(random::id().map_err(|e| Failure::failed(e.to_string()))?) };
+        let key = if method == Method::GET {
+            None
+        } else {
+            Some(random::id().map_err(|e| Failure::failed(e.to_string()))?)
+        };
         let mut pause = PAUSE;
         for attempt in 1.. {
             let mut request = self.request(method.clone(), url.clone()).timeout(ANSWER);
@@ -201,9 +227,7 @@ impl Gateway {
             request = match &body {
                 Body::Empty => request,
                 Body::Json(value) => request.json(value),
-                Body::Bytes(bytes) => {
-                    request.header("Content-Type", "application/wasm").body(bytes.clone())
-                }
+                Body::Bytes(bytes) => request.header("Content-Type", "application/wasm").body(bytes.clone()),
             };
             let failure = match request.send().await {
                 Ok(response) if response.status().is_success() => return self.answer(response).await,
@@ -234,7 +258,10 @@ impl Gateway {
             return Ok(Answer(Value::Null));
         }
         serde_json::from_slice(&bytes).map(Answer).map_err(|_| {
-            Failure::failed(format!("{} does not answer like a gateway: is the address right?", self.address()))
+            Failure::failed(format!(
+                "{} does not answer like a gateway: is the address right?",
+                self.address()
+            ))
         })
     }
 
@@ -251,26 +278,32 @@ impl Gateway {
 
     async fn problem(&self, response: reqwest::Response) -> Failure {
         let status = response.status();
-        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(words::clean);
+        let header =
+            |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(words::clean);
         let (location, later) = (header("Location"), header("Retry-After"));
-        let document = self.body(response).await.ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+        let document =
+            self.body(response).await.ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
         let document = document.filter(|document| document.get("type").is_some_and(Value::is_string));
         let mut failure = refusal(status, document, self.address());
         if status.is_redirection() {
             let to = location.unwrap_or_default();
-            failure.message = format!("{} redirects to {to}: sign in there with `quorate login --url`", self.address());
+            failure.message =
+                format!("{} redirects to {to}: sign in there with `quorate login --url`", self.address());
         }
         if status == StatusCode::TOO_MANY_REQUESTS
             && let Some(seconds) = later
         {
-            failure.message.push_str(&format!("; try again in {seconds} s"));
+            let _ = write!(failure.message, "; try again in {seconds} s");
         }
         failure
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
         let why = if error.is_timeout() { "no answer in time".to_owned() } else { causes(error) };
-        let message = format!("the gateway at {} cannot be reached ({why}): is it running, and is the address right?", self.address());
+        let message = format!(
+            "the gateway at {} cannot be reached ({why}): is it running, and is the address right?",
+            self.address()
+        );
         Failure::new(Exit::Unreachable, message)
     }
 
@@ -287,7 +320,9 @@ enum Body {
 
 /// What an answer that is no success means.
 pub(crate) fn refusal(status: StatusCode, document: Option<Value>, address: &str) -> Failure {
-    let text = |name: &str| document.as_ref()?.get(name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    let text = |name: &str| {
+        document.as_ref()?.get(name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+    };
     let said = text("detail").or_else(|| text("title"));
     let message = match (status, said) {
         (StatusCode::UNAUTHORIZED, _) if document.is_some() && text("detail").is_none() => sign_in(address),
@@ -336,7 +371,10 @@ mod tests {
     #[test]
     fn a_hostile_name_stays_one_segment_of_the_path() {
         let url = |path: &[&str]| gateway("http://g:1/").url(path, &[]).to_string();
-        assert_eq!(url(&["requests", "../users?x=1#f", "votes"]), "http://g:1/api/requests/..%2Fusers%3Fx=1%23f/votes");
+        assert_eq!(
+            url(&["requests", "../users?x=1#f", "votes"]),
+            "http://g:1/api/requests/..%2Fusers%3Fx=1%23f/votes"
+        );
         assert_eq!(url(&["users", ".."]), "http://g:1/api/users");
     }
 
@@ -369,7 +407,8 @@ mod tests {
 
     #[test]
     fn without_a_token_the_next_command_is_named() {
-        let document = json!({"type": "/problems/unauthenticated", "title": "Unauthenticated", "status": 401});
+        let document =
+            json!({"type": "/problems/unauthenticated", "title": "Unauthenticated", "status": 401});
         let failure = refusal(StatusCode::UNAUTHORIZED, Some(document), "http://g");
         assert!(failure.message.contains("quorate login"), "{}", failure.message);
     }

@@ -26,7 +26,7 @@ pub(super) struct Connect {
     /// What to connect to
     pub(super) resource: ResourceName,
     /// How long: hours, minutes and seconds as in 10m, 2h or 1h30m [default: 30m]
-    #[arg(long, short)]
+    #[arg(long, short, allow_hyphen_values = true)]
     pub(super) duration: Option<AccessDuration>,
     /// Why, for those who approve
     #[arg(long, short, default_value = "", hide_default_value = true)]
@@ -67,7 +67,10 @@ impl Connect {
     async fn under(&self, context: &Context, gateway: &Gateway, answer: &Answer) -> Ending {
         let request: Request = answer.read()?;
         let words = opened(context, &request);
-        context.screen.say(&format!("using your open access from request {}: {words}; --new asks for more", request.id));
+        context.screen.say(&format!(
+            "using your open access from request {}: {words}; --new asks for more",
+            request.id
+        ));
         if self.no_wait {
             return context.screen.result(answer.raw(), || format!("{}\n", request.id));
         }

@@ -44,7 +44,9 @@ impl Store {
     /// The file of this person.
     pub(super) fn of(environment: &Environment) -> Result<Self, Failure> {
         let folder = environment.config_folder();
-        let folder = folder.ok_or_else(|| Failure::failed("neither HOME nor XDG_CONFIG_HOME is set: there is no place for the sign-in"))?;
+        let folder = folder.ok_or_else(|| {
+            Failure::failed("neither HOME nor XDG_CONFIG_HOME is set: there is no place for the sign-in")
+        })?;
         Ok(Self(folder.join("credentials.json")))
     }
 
@@ -57,9 +59,13 @@ impl Store {
         };
         let open = fs::metadata(&self.0).is_ok_and(|file| file.permissions().mode() & 0o077 != 0);
         if open {
-            return Err(self.broken("can be read by others: run `chmod 600` on it, or sign in again if they may have read it"));
+            return Err(self.broken(
+                "can be read by others: run `chmod 600` on it, or sign in again if they may have read it",
+            ));
         }
-        serde_json::from_str(&text).map(Some).map_err(|_| self.broken("is damaged: remove it and run `quorate login`"))
+        serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|_| self.broken("is damaged: remove it and run `quorate login`"))
     }
 
     /// Replaces it, all at once.
@@ -71,7 +77,9 @@ impl Store {
     /// Removes it.
     pub(super) fn remove(&self) -> Result<(), Failure> {
         match fs::remove_file(&self.0) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.broken(&format!("cannot be removed ({error})"))),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(self.broken(&format!("cannot be removed ({error})")))
+            }
             _ => Ok(()),
         }
     }
@@ -80,10 +88,12 @@ impl Store {
         let folder = self.0.parent().unwrap_or(Path::new("."));
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let new = self.0.with_extension(format!("new.{}", std::process::id()));
-        let written = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        });
+        let written = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).and_then(
+            |mut file| {
+                file.write_all(text.as_bytes())?;
+                file.sync_all()
+            },
+        );
         let done = written.and_then(|()| fs::rename(&new, &self.0));
         if done.is_err() {
             let _ = fs::remove_file(&new);
@@ -147,7 +157,10 @@ mod tests {
     fn a_stored_token_goes_only_to_the_gateway_that_issued_it() {
         let stored = stored();
         assert_eq!(choice(None, None).gateway(Some(&stored)).unwrap().token(), Some("qrt_stored"));
-        assert_eq!(choice(Some("http://g:1/"), None).gateway(Some(&stored)).unwrap().token(), Some("qrt_stored"));
+        assert_eq!(
+            choice(Some("http://g:1/"), None).gateway(Some(&stored)).unwrap().token(),
+            Some("qrt_stored")
+        );
         let elsewhere = choice(Some("http://other:1"), None).gateway(Some(&stored)).unwrap_err();
         assert!(elsewhere.message.contains("quorate login --url http://other:1"), "{}", elsewhere.message);
         assert_eq!(elsewhere.exit, Exit::Refused);

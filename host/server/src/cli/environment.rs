@@ -29,7 +29,8 @@ impl Environment {
     /// The folder in which this program keeps what belongs to the person.
     pub(super) fn config_folder(&self) -> Option<PathBuf> {
         let of_desktop = self.get("XDG_CONFIG_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
-        let folder = of_desktop.or_else(|| self.get("HOME").map(|home| PathBuf::from(home).join(".config")))?;
+        let folder =
+            of_desktop.or_else(|| self.get("HOME").map(|home| PathBuf::from(home).join(".config")))?;
         Some(folder.join("quorate"))
     }
 }

@@ -15,7 +15,7 @@ const EVENT_BYTES_MAX: usize = 4 << 20;
 
 /// A stream of events.
 #[derive(Debug)]
-pub(super) struct Events {
+pub(crate) struct Events {
     response: Response,
     parser: Parser,
 }
@@ -35,7 +35,7 @@ impl Events {
     }
 
     /// The data of the next event called `name`; an error when the stream ends.
-    pub(super) async fn next(&mut self, name: &str) -> Result<Answer, Failure> {
+    pub(crate) async fn next(&mut self, name: &str) -> Result<Answer, Failure> {
         loop {
             while let Some(event) = self.parser.next() {
                 if event.name == name

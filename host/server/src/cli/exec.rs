@@ -63,7 +63,12 @@ impl Exec {
         let answer = wait::submit(&gateway, body, &mut interrupt).await?;
         let request: Request = answer.read()?;
         if self.no_wait {
-            return connect::no_wait(context, &answer, &request, &format!("quorate exec --request {}", request.id));
+            return connect::no_wait(
+                context,
+                &answer,
+                &request,
+                &format!("quorate exec --request {}", request.id),
+            );
         }
         let request = wait::approval(context, &gateway, request, &mut interrupt).await?;
         context.screen.say(&request.approved_by());
@@ -77,7 +82,10 @@ impl Exec {
         // As it was asked, byte for byte: what is cleaned is only for showing.
         let asked = answer.raw().get("command").cloned().unwrap_or_default();
         let Ok(approved) = serde_json::from_value::<Command>(asked) else {
-            let hint = format!("request {id} is for a time window, not for a command: quorate connect {}", request.resource);
+            let hint = format!(
+                "request {id} is for a time window, not for a command: quorate connect {}",
+                request.resource
+            );
             return Err(Failure::new(Exit::Refused, hint));
         };
         let given = !self.arguments.is_empty() || self.input.is_some();
@@ -125,7 +133,8 @@ fn read(from: impl std::io::Read) -> Result<String, Failure> {
     if bytes.len() > COMMAND_BYTES_MAX {
         return Err(too_long());
     }
-    String::from_utf8(bytes).map_err(|_| Failure::usage("the input is not text in UTF-8: nobody could read what they approve"))
+    String::from_utf8(bytes)
+        .map_err(|_| Failure::usage("the input is not text in UTF-8: nobody could read what they approve"))
 }
 
 #[cfg(test)]

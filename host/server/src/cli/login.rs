@@ -48,9 +48,9 @@ pub(super) struct Setup {
     /// The admin's address
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(super) email: String,
-    /// A file with the set-up token; asked for if left out (or set QUORATE_SETUP_TOKEN)
-    #[arg(long, value_name = "FILE")]
-    pub(super) setup_token_file: Option<PathBuf>,
+    /// A file with the set-up token; asked for if left out (or set `QUORATE_SETUP_TOKEN`)
+    #[arg(long = "setup-token-file", value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
     /// Read the new password from standard input instead of asking
     #[arg(long)]
     pub(super) password_stdin: bool,
@@ -84,7 +84,11 @@ impl Login {
         let gateway = Gateway::new(url, None)?;
         warn_unencrypted(context, &gateway);
         let user = who(context, self.user)?;
-        let password = password(context, self.password_stdin, &format!("password of {user} at {}: ", gateway.address()))?;
+        let password = password(
+            context,
+            self.password_stdin,
+            &format!("password of {user} at {}: ", gateway.address()),
+        )?;
         let body = json!({"user": user, "password": password, "label": "command line"});
         let answer = gateway.post(&["login"], body).await.map_err(wrong_password)?;
         signed_in(context, &store, &gateway, &answer)
@@ -100,20 +104,23 @@ impl Setup {
         let setup_token = self.setup_token(context)?;
         let user = who(context, self.user)?;
         let password = new_password(context, self.password_stdin, &user)?;
-        let body = json!({"setup_token": setup_token, "user": user, "password": password, "email": self.email});
+        let body =
+            json!({"setup_token": setup_token, "user": user, "password": password, "email": self.email});
         let answer = gateway.post(&["setup"], body).await?;
         signed_in(context, &store, &gateway, &answer)
     }
 
     fn setup_token(&self, context: &Context) -> Result<String, Failure> {
-        if let Some(path) = &self.setup_token_file {
+        if let Some(path) = &self.token_file {
             let text = std::fs::read_to_string(path);
-            let text = text.map_err(|error| Failure::usage(format!("`{}` cannot be read: {error}", path.display())))?;
+            let text = text
+                .map_err(|error| Failure::usage(format!("`{}` cannot be read: {error}", path.display())))?;
             return Ok(text.trim().to_owned());
         }
         match context.environment.text("QUORATE_SETUP_TOKEN") {
             Some(token) => Ok(token.trim().to_owned()),
-            None => ask_hidden(context, "set-up token, as the gateway printed it: ").map(|token| token.trim().to_owned()),
+            None => ask_hidden(context, "set-up token, as the gateway printed it: ")
+                .map(|token| token.trim().to_owned()),
         }
     }
 }
@@ -133,7 +140,10 @@ pub(super) async fn logout(context: &Context) -> Ending {
         // It had stopped working before.
         Err(failure) if failure.code() == Some("unauthenticated") => context.screen.say("signed out"),
         Err(failure) => {
-            let message = format!("signed out here, but the gateway was not told, so that the token works on there ({})", failure.message);
+            let message = format!(
+                "signed out here, but the gateway was not told, so that the token works on there ({})",
+                failure.message
+            );
             return Err(Failure { message, ..failure });
         }
     }
@@ -157,7 +167,11 @@ pub(super) async fn me(context: &Context) -> Ending {
 fn signed_in(context: &Context, store: &Store, gateway: &Gateway, answer: &Answer) -> Ending {
     let signed_in: SignedIn = answer.read()?;
     let user = signed_in.user.id;
-    store.save(&Credentials { url: gateway.address().to_owned(), token: signed_in.token, user: user.clone() })?;
+    store.save(&Credentials {
+        url: gateway.address().to_owned(),
+        token: signed_in.token,
+        user: user.clone(),
+    })?;
     let until = signed_in.expires_at.map(|at| format!(" until {}", words::time(at))).unwrap_or_default();
     if context.environment.text("QUORATE_TOKEN").is_some() {
         context.screen.say("note: QUORATE_TOKEN is set and wins over this sign-in");
@@ -204,7 +218,8 @@ fn who(context: &Context, given: Option<UserId>) -> Result<UserId, Failure> {
 
 /// A password, asked for without showing it, or the first line of standard input.
 pub(super) fn password(context: &Context, from_stdin: bool, prompt: &str) -> Result<String, Failure> {
-    let password = if from_stdin { first_line(std::io::stdin().lock())? } else { ask_hidden(context, prompt)? };
+    let password =
+        if from_stdin { first_line(std::io::stdin().lock())? } else { ask_hidden(context, prompt)? };
     if password.is_empty() {
         return Err(Failure::usage("the password is empty"));
     }

@@ -95,14 +95,19 @@ impl Policy {
             Self::List => list(context, &context.gateway()?).await,
             Self::Activate(Activate { name, digest, reason }) => {
                 let path = ["policies", name.as_str(), "activate"];
-                let answer = context.gateway()?.post(&path, json!({"digest": digest, "reason": reason})).await?;
-                context.screen.result(answer.raw(), || format!("version {} of policy {name} decides now\n", short(&digest)))
+                let answer =
+                    context.gateway()?.post(&path, json!({"digest": digest, "reason": reason})).await?;
+                context.screen.result(answer.raw(), || {
+                    format!("version {} of policy {name} decides now\n", short(&digest))
+                })
             }
             Self::Rollback(Rollback { name, reason }) => {
                 let path = ["policies", name.as_str(), "rollback"];
                 let answer = context.gateway()?.post(&path, json!({"reason": reason})).await?;
                 let active = active(answer.raw()).map(short).unwrap_or_default();
-                context.screen.result(answer.raw(), || format!("version {active} of policy {name} decides again\n"))
+                context
+                    .screen
+                    .result(answer.raw(), || format!("version {active} of policy {name} decides again\n"))
             }
             Self::Inspect(Inspect { what }) => inspect(context, &what).await,
         }
@@ -120,8 +125,14 @@ impl Load {
         let path = ["policies", self.name.as_str(), "versions"];
         let answer = gateway.upload(&path, query, bytes).await?;
         let what = if self.activate { "loaded, and decides now" } else { "loaded; it decides nothing yet" };
-        let next = if self.activate { String::new() } else { format!("  quorate policy activate {} {}\n", self.name, digest.short()) };
-        context.screen.result(answer.raw(), || format!("version {} of policy {} is {what}\n{next}", digest.short(), self.name))
+        let next = if self.activate {
+            String::new()
+        } else {
+            format!("  quorate policy activate {} {}\n", self.name, digest.short())
+        };
+        context.screen.result(answer.raw(), || {
+            format!("version {} of policy {} is {what}\n{next}", digest.short(), self.name)
+        })
     }
 }
 
@@ -135,7 +146,10 @@ pub(super) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     });
     match bytes {
         Ok(Some(bytes)) => Ok(bytes),
-        Ok(None) => Err(Failure::usage(format!("`{}` is larger than the {max} bytes that a policy may have", file.display()))),
+        Ok(None) => Err(Failure::usage(format!(
+            "`{}` is larger than the {max} bytes that a policy may have",
+            file.display()
+        ))),
         Err(error) => Err(Failure::usage(format!("`{}` cannot be read: {error}", file.display()))),
     }
 }
@@ -162,7 +176,8 @@ fn list_text(context: &Context, answer: &Answer) -> Result<String, Failure> {
 
 /// The digest of the version that decides.
 pub(super) fn active(policy: &Value) -> Option<&str> {
-    let direct = policy.get("active").and_then(|active| active.as_str().or_else(|| active.get("digest")?.as_str()));
+    let direct =
+        policy.get("active").and_then(|active| active.as_str().or_else(|| active.get("digest")?.as_str()));
     direct.or_else(|| policy.get("activations")?.as_array()?.last()?.get("digest")?.as_str())
 }
 
@@ -176,7 +191,8 @@ async fn inspect(context: &Context, what: &str) -> Ending {
         let bytes = read(file)?;
         let inspected = tokio::task::spawn_blocking(move || inspect_file(&bytes)).await;
         let value = inspected.map_err(|error| Failure::failed(error.to_string()))?;
-        let value = value.map_err(|failure| Failure { message: format!("`{what}`: {}", failure.message), ..failure })?;
+        let value = value
+            .map_err(|failure| Failure { message: format!("`{what}`: {}", failure.message), ..failure })?;
         return context.screen.result(&value, || describe(&value));
     }
     let name: PolicyName = what.parse().map_err(|_| {
@@ -205,7 +221,8 @@ fn inspect_file(bytes: &[u8]) -> Result<Value, Failure> {
 
 /// The policy runtime as the gateway has it, without its folder of compiled components.
 pub(super) fn runtime() -> Result<Runtime, Failure> {
-    Runtime::new(Limits::default(), None).map_err(|error| Failure::failed(format!("no policy can be run here: {error}")))
+    Runtime::new(Limits::default(), None)
+        .map_err(|error| Failure::failed(format!("no policy can be run here: {error}")))
 }
 
 /// What the component itself imports, not the modules inside.
@@ -226,7 +243,9 @@ fn imports(bytes: &[u8]) -> Vec<String> {
 }
 
 fn describe(inspected: &Value) -> String {
-    let text = |name: &str| inspected.get(name).filter(|value| !value.is_null()).map(words::plain).unwrap_or_default();
+    let text = |name: &str| {
+        inspected.get(name).filter(|value| !value.is_null()).map(words::plain).unwrap_or_default()
+    };
     let list = |name: &str| {
         let items = inspected.get(name).and_then(Value::as_array);
         items.map(|items| items.iter().map(words::plain).collect::<Vec<_>>().join(", ")).unwrap_or_default()
@@ -239,7 +258,13 @@ fn describe(inspected: &Value) -> String {
         ("size", format!("{} bytes", text("bytes"))),
         ("imports", list("imports")),
         ("facts", list("facts")),
-        ("history", inspected["history_window_seconds"].as_u64().map(|s| format!("the last {s} s")).unwrap_or_default()),
+        (
+            "history",
+            inspected["history_window_seconds"]
+                .as_u64()
+                .map(|s| format!("the last {s} s"))
+                .unwrap_or_default(),
+        ),
         ("contract", "quorate:policy@1.0.0: it keeps to it, compiles and starts".to_owned()),
     ];
     let schema = words::json_text(&inspected["schema"], true);
@@ -259,8 +284,12 @@ mod tests {
         let component = built_in().component;
         let value = inspect_file(component).unwrap();
         assert_eq!(value["digest"], built_in().digest);
-        let imports: Vec<&str> = value["imports"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-        assert!(!imports.is_empty() && imports.iter().all(|name| name.starts_with("quorate:policy/")), "{imports:?}");
+        let imports: Vec<&str> =
+            value["imports"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        assert!(
+            !imports.is_empty() && imports.iter().all(|name| name.starts_with("quorate:policy/")),
+            "{imports:?}"
+        );
         let text = describe(&value);
         assert!(text.contains("require_all") && text.contains(built_in().digest), "{text}");
     }
@@ -278,7 +307,10 @@ mod tests {
     fn the_active_version_is_found_in_either_form() {
         assert_eq!(active(&json!({"active": "abc"})), Some("abc"));
         assert_eq!(active(&json!({"active": {"digest": "abc"}})), Some("abc"));
-        assert_eq!(active(&json!({"active": null, "activations": [{"digest": "x"}, {"digest": "y"}]})), Some("y"));
+        assert_eq!(
+            active(&json!({"active": null, "activations": [{"digest": "x"}, {"digest": "y"}]})),
+            Some("y")
+        );
         assert_eq!(active(&json!({})), None);
     }
 

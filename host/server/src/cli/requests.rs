@@ -5,6 +5,7 @@ use quorate_core::ids::{RequestId, ResourceName, UserId};
 use quorate_core::rule::AccessType;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 
 use super::Context;
 use super::client::{Answer, Gateway};
@@ -41,8 +42,8 @@ pub(super) enum Requests {
 /// Which requests.
 #[derive(Debug, Args)]
 pub(super) struct List {
-    /// Those that wait for my vote, my own, or all that I may see
-    #[arg(long, value_enum, default_value_t = Inbox::All)]
+    /// Those `waiting` for my vote, `mine`, or `all` that I may see
+    #[arg(long, value_enum, default_value_t = Inbox::All, hide_possible_values = true)]
     pub(super) inbox: Inbox,
     /// Only in these states, such as PENDING,APPROVED
     #[arg(long, value_delimiter = ',', value_parser = state)]
@@ -147,7 +148,8 @@ impl Requests {
             Self::List(list) => list.run(context, &gateway).await,
             Self::Show(show) => show.run(context, &gateway).await,
             Self::Approve(Approve { id, force, comment }) => {
-                let body = json!({"choice": "approve", "forced": force, "comment": comment.unwrap_or_default()});
+                let body =
+                    json!({"choice": "approve", "forced": force, "comment": comment.unwrap_or_default()});
                 change(context, &gateway, &id, "votes", body).await
             }
             Self::Reject(Reject { id, comment }) => {
@@ -227,13 +229,19 @@ fn asked(request: &Request) -> String {
 }
 
 fn one_line(request: &Request) -> String {
-    if request.is_pending() && !request.summary.is_empty() { request.summary.clone() } else { stands(request) }
+    if request.is_pending() && !request.summary.is_empty() {
+        request.summary.clone()
+    } else {
+        stands(request)
+    }
 }
 
 /// Where a request stands, in one line.
 fn stands(request: &Request) -> String {
     match (&request.state[..], &request.granted) {
-        ("APPROVED", Some(granted)) => format!("{}, until {}", request.approved_by(), words::time(granted.until)),
+        ("APPROVED", Some(granted)) => {
+            format!("{}, until {}", request.approved_by(), words::time(granted.until))
+        }
         ("APPROVED" | "EXECUTED", _) => request.approved_by(),
         ("PENDING", _) => request.missing().join("; "),
         _ => request.ending(),
@@ -262,7 +270,10 @@ fn page(context: &Context, answer: &Answer) -> Result<String, Failure> {
     let now = context.clock.now();
     let when = |at| format!("{} ({})", words::time(at), words::relative(at, now));
     let pending = request.is_pending();
-    let window = request.granted.as_ref().map(|granted| format!("{} to {}", words::time(granted.from), when(granted.until)));
+    let window = request
+        .granted
+        .as_ref()
+        .map(|granted| format!("{} to {}", words::time(granted.from), when(granted.until)));
     let facts = [
         ("request", request.id.clone()),
         ("state", context.screen.out.state(&request.state)),
@@ -282,10 +293,10 @@ fn page(context: &Context, answer: &Answer) -> Result<String, Failure> {
         text.push_str(&command_block(command));
     }
     for warning in request.warnings().iter().filter(|_| pending) {
-        text.push_str(&format!("{} {warning}\n", context.screen.out.yellow("note:")));
+        let _ = writeln!(text, "{} {warning}", context.screen.out.yellow("note:"));
     }
     for vote in &request.votes {
-        text.push_str(&format!("{}\n", vote_line(vote)));
+        let _ = writeln!(text, "{}", vote_line(vote));
     }
     Ok(text)
 }
@@ -294,12 +305,12 @@ fn page(context: &Context, answer: &Answer) -> Result<String, Failure> {
 fn command_block(command: &Value) -> String {
     let mut text = String::new();
     if let Some(input) = command.get("text").and_then(Value::as_str).filter(|input| !input.is_empty()) {
-        text.push_str(&format!("input\n{}", words::block(input)));
+        let _ = write!(text, "input\n{}", words::block(input));
     }
     let arguments = command.get("arguments").and_then(Value::as_array).filter(|list| !list.is_empty());
     if let Some(arguments) = arguments {
         let words: Vec<String> = arguments.iter().map(words::plain).collect();
-        text.push_str(&format!("arguments\n{}", words::block(&words::command_line(&words))));
+        let _ = write!(text, "arguments\n{}", words::block(&words::command_line(&words)));
     }
     text
 }
@@ -311,13 +322,15 @@ fn vote_line(vote: &Vote) -> String {
         _ => "rejects",
     };
     let comment = if vote.comment.is_empty() { String::new() } else { format!(": {}", vote.comment) };
-    let groups = if vote.groups.is_empty() { String::new() } else { format!(" ({})", vote.groups.join(", ")) };
+    let groups =
+        if vote.groups.is_empty() { String::new() } else { format!(" ({})", vote.groups.join(", ")) };
     format!("{}  {}{groups} {choice}{comment}", words::time(vote.cast_at), vote.voter)
 }
 
 fn rules(request: &Request) -> String {
     let rules = request.rules.iter().map(|rule| {
-        let policies: Vec<String> = rule.policies.iter().map(|one| format!("{} {}", one.policy, one.said)).collect();
+        let policies: Vec<String> =
+            rule.policies.iter().map(|one| format!("{} {}", one.policy, one.said)).collect();
         format!("rule {} ({})", rule.rule, policies.join(", "))
     });
     rules.collect::<Vec<_>>().join("; ")
@@ -328,7 +341,9 @@ fn timeline(entries: &Answer) -> Result<String, Failure> {
     let entries: Vec<Value> = entries.read()?;
     let lines = entries.iter().map(|sealed| {
         let entry = sealed.get("entry").unwrap_or(sealed);
-        let by = entry["by"].get("user").map_or_else(|| format!("the {}", words::plain(&entry["by"])), words::plain);
+        let by = entry["by"]
+            .get("user")
+            .map_or_else(|| format!("the {}", words::plain(&entry["by"])), words::plain);
         let what = words::plain(&entry["type"]).replace('-', " ");
         let at = entry["at"].as_str().and_then(|at| at.parse().ok()).map(words::time).unwrap_or_default();
         format!("{at}  {what}, by {by}\n")
@@ -341,7 +356,10 @@ async fn change(context: &Context, gateway: &Gateway, id: &RequestId, verb: &str
     let request: Request = answer.read()?;
     let line = format!(
         "{}  {} asks {}: {}\n",
-        context.screen.out.state(&request.state), request.requester, request.asks(), one_line(&request)
+        context.screen.out.state(&request.state),
+        request.requester,
+        request.asks(),
+        one_line(&request)
     );
     context.screen.result(answer.raw(), || line)
 }
@@ -386,15 +404,16 @@ fn opinions(explanation: &Explanation) -> String {
         None => return "\nno policy was asked\n".to_owned(),
     };
     for one in &explanation.policies {
-        let version = one.version.as_deref().map_or("missing", |version| version.get(..12).unwrap_or(version));
-        text.push_str(&format!("  rule {}, policy {} ({version}): {}\n", one.rule, one.policy, one.said));
+        let version =
+            one.version.as_deref().map_or("missing", |version| version.get(..12).unwrap_or(version));
+        let _ = writeln!(text, "  rule {}, policy {} ({version}): {}", one.rule, one.policy, one.said);
         for line in one.findings.iter().chain(&one.log) {
-            text.push_str(&format!("    {line}\n"));
+            let _ = writeln!(text, "    {line}");
         }
-        text.push_str(&format!("    fuel {}\n", one.fuel_used));
+        let _ = writeln!(text, "    fuel {}", one.fuel_used);
     }
     if let Some(engine) = &explanation.engine {
-        text.push_str(&format!("engine {engine}\n"));
+        let _ = writeln!(text, "engine {engine}");
     }
     text
 }
@@ -408,13 +427,15 @@ mod tests {
     fn where_a_request_stands_fits_on_a_line() {
         let approved = request(|r| {
             r["state"] = json!("APPROVED");
-            r["granted"] = json!({"from": "2026-11-23T10:10:00Z", "until": "2026-11-23T12:10:00Z", "duration": "2h"});
+            r["granted"] =
+                json!({"from": "2026-11-23T10:10:00Z", "until": "2026-11-23T12:10:00Z", "duration": "2h"});
             r["approval"] = json!({"by": "bob, sam", "bypasses": []});
         });
         assert_eq!(stands(&approved), "approved by bob, sam, until 2026-11-23 12:10:00 UTC");
         let skipped = request(|r| {
             r["state"] = json!("EXECUTED");
-            r["approval"] = json!({"by": "policy bypass", "bypasses": [{"why": "skipped: eve is in oncall"}]});
+            r["approval"] =
+                json!({"by": "policy bypass", "bypasses": [{"why": "skipped: eve is in oncall"}]});
         });
         assert_eq!(stands(&skipped), "approved by policy bypass (skipped: eve is in oncall)");
         assert_eq!(one_line(&request(|_| {})), "waiting for 1 of dba (bob, bea)");
@@ -447,8 +468,12 @@ mod tests {
             limit: 50,
         };
         let expected = [
-            ("inbox", "waiting"), ("state", "PENDING,APPROVED"), ("requester", "ann"), ("access_type", "command"),
-            ("text", "a&b"), ("since", "2026-11-23T10:00:00Z"),
+            ("inbox", "waiting"),
+            ("state", "PENDING,APPROVED"),
+            ("requester", "ann"),
+            ("access_type", "command"),
+            ("text", "a&b"),
+            ("since", "2026-11-23T10:00:00Z"),
         ];
         let query = list.query();
         let query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();

@@ -5,10 +5,10 @@ use futures_util::SinkExt as _;
 use quorate_core::input;
 use serde_json::{Value, json};
 use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::handshake::client::Request as Handshake;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::tungstenite;
 
 use super::Context;
 use super::client::{Gateway, causes};
@@ -37,22 +37,30 @@ pub(super) async fn terminal(context: &Context, gateway: &Gateway, request: &Req
         Err(left) => return left_early(&left),
     };
     if matches!(ended.reason, EndReason::ConnectionLost | EndReason::GatewayStopped | EndReason::Ended) {
-        let until = request.granted.as_ref().map_or(String::new(), |granted| {
-            format!(" until {}", words::time(granted.until))
-        });
-        context.screen.say(&format!("your access stays open{until}: `quorate connect {}` goes on", request.resource));
+        let until = request
+            .granted
+            .as_ref()
+            .map_or(String::new(), |granted| format!(" until {}", words::time(granted.until)));
+        context
+            .screen
+            .say(&format!("your access stays open{until}: `quorate connect {}` goes on", request.resource));
     }
-    code(context, &ended)
+    Ok(code(context, &ended))
 }
 
 /// The one run of an approved command.
-pub(super) async fn command(context: &Context, gateway: &Gateway, request: &str, command: &Command) -> Ending {
+pub(super) async fn command(
+    context: &Context,
+    gateway: &Gateway,
+    request: &str,
+    command: &Command,
+) -> Ending {
     let own = own_terminal()?;
     let mut frames = terminal::frames(open(gateway, request, &[]).await?);
     let first = input::Command { text: command.text.clone(), arguments: command.arguments.clone() };
     frames.send(FromClient::Command(first)).await.map_err(|error| lost(gateway, &error))?;
     match terminal::run(own, Kind::Command, frames).await {
-        Ok(ended) => code(context, &ended),
+        Ok(ended) => Ok(code(context, &ended)),
         Err(left) => left_early(&left),
     }
 }
@@ -66,7 +74,8 @@ async fn open(gateway: &Gateway, request: &str, query: &[(&str, String)]) -> Res
     match connect_async(handshake).await {
         Ok((socket, _)) => Ok(socket),
         Err(tungstenite::Error::Http(response)) => {
-            let document = response.body().as_deref().and_then(|body| serde_json::from_slice::<Value>(body).ok());
+            let document =
+                response.body().as_deref().and_then(|body| serde_json::from_slice::<Value>(body).ok());
             Err(super::client::refusal(response.status(), document, gateway.address()))
         }
         Err(error) => Err(lost(gateway, &error)),
@@ -81,7 +90,8 @@ fn handshake(gateway: &Gateway, request: &str, query: &[(&str, String)]) -> Resu
     let headers = handshake.headers_mut();
     headers.insert("Sec-WebSocket-Protocol", HeaderValue::from_static(PROTOCOL));
     let bearer = format!("Bearer {}", gateway.token().unwrap_or_default());
-    let mut bearer = HeaderValue::from_str(&bearer).map_err(|_| Failure::usage("QUORATE_TOKEN is not a token"))?;
+    let mut bearer =
+        HeaderValue::from_str(&bearer).map_err(|_| Failure::usage("QUORATE_TOKEN is not a token"))?;
     bearer.set_sensitive(true);
     headers.insert("Authorization", bearer);
     Ok(handshake)
@@ -93,17 +103,19 @@ fn lost(gateway: &Gateway, error: &dyn std::error::Error) -> Failure {
 }
 
 /// The person has read why on their terminal; the exit code is for whoever called the program.
-fn code(context: &Context, ended: &Ended) -> Ending {
-    context.screen.note(&json!({"ended": ended.reason.as_str(), "message": ended.message, "exit_code": ended.exit_code}));
+fn code(context: &Context, ended: &Ended) -> u8 {
+    context.screen.note(
+        &json!({"ended": ended.reason.as_str(), "message": ended.message, "exit_code": ended.exit_code}),
+    );
     let exit = match ended.reason {
-        EndReason::Exited => return Ok(own_code(ended.exit_code)),
+        EndReason::Exited => return own_code(ended.exit_code),
         EndReason::Expired => Exit::Expired,
         EndReason::Revoked | EndReason::Ended => Exit::Revoked,
         EndReason::Failed => Exit::Failed,
         EndReason::GatewayStopped | EndReason::ConnectionLost => Exit::Unreachable,
         EndReason::Refused => Exit::Refused,
     };
-    Ok(exit.code())
+    exit.code()
 }
 
 fn own_code(code: Option<i32>) -> u8 {
@@ -128,7 +140,7 @@ mod tests {
     }
 
     fn ended(reason: EndReason, exit_code: Option<i32>) -> u8 {
-        code(&Context::for_tests(), &Ended { reason, message: String::new(), exit_code }).unwrap()
+        code(&Context::for_tests(), &Ended { reason, message: String::new(), exit_code })
     }
 
     #[test]
@@ -139,7 +151,10 @@ mod tests {
         assert_eq!(ended(EndReason::Revoked, Some(129)), 13);
         assert_eq!(ended(EndReason::Ended, None), 13);
         assert_eq!([ended(EndReason::Refused, None), ended(EndReason::Failed, None)], [14, 16]);
-        assert_eq!([ended(EndReason::ConnectionLost, None), ended(EndReason::GatewayStopped, None)], [15, 15]);
+        assert_eq!(
+            [ended(EndReason::ConnectionLost, None), ended(EndReason::GatewayStopped, None)],
+            [15, 15]
+        );
         assert_eq!(left_early(&Left::Interrupted { signal: 15 }), Ok(143));
     }
 

@@ -44,6 +44,7 @@ impl Screen {
     }
 
     /// Writes `text` to standard output. Whoever closed it does not want more: that is no error.
+    #[expect(clippy::unused_self, reason = "whoever prints has a screen")]
     pub(super) fn print(&self, text: &str) {
         let _ = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
     }
@@ -62,7 +63,8 @@ impl Screen {
         }
     }
 
-    /// The result: one JSON document for programs, what `text` makes for people.
+    /// The result, with which a verb ends: one JSON document for programs, what `text` makes for people.
+    #[expect(clippy::unnecessary_wraps, reason = "it is the last line of most verbs")]
     pub(super) fn result(&self, value: &Value, text: impl FnOnce() -> String) -> Ending {
         if self.json {
             self.document(value);
@@ -107,7 +109,14 @@ impl Screen {
 impl Screen {
     /// One without a terminal.
     pub(super) fn plain() -> Self {
-        Self { json: false, is_watched: false, can_ask: false, out: Paint(false), err: Paint(false), width: None }
+        Self {
+            json: false,
+            is_watched: false,
+            can_ask: false,
+            out: Paint(false),
+            err: Paint(false),
+            width: None,
+        }
     }
 }
 

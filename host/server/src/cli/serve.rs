@@ -1,5 +1,6 @@
 //! `quorate serve`: the gateway itself, until it is told to stop.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -18,7 +19,7 @@ use crate::telemetry::{self, Format};
 #[command(after_help = "\
 Examples:
   quorate serve
-  quorate serve --listen 0.0.0.0:8600 --data /var/lib/quorate --public-url https://quorate.example.org
+  quorate serve --data /var/lib/quorate --public-url https://quorate.example.org
   quorate serve --config /etc/quorate.yaml --check   # print what would be used, and exit
 
 A flag wins over the environment, that over the file, that over the default. The keys of the file
@@ -33,7 +34,7 @@ pub(super) struct Serve {
     /// Print what would be used, and exit
     #[arg(long)]
     check: bool,
-    /// How log lines are written; QUORATE_LOG says which (info, debug, info,quorate=debug)
+    /// How log lines are written; `QUORATE_LOG` says which (info, debug, info,quorate=debug)
     #[arg(long, value_enum, env = "QUORATE_LOG_FORMAT", default_value_t)]
     log_format: Format,
 }
@@ -54,26 +55,27 @@ impl Serve {
 
 async fn serve(context: &Context, config: Config) -> Ending {
     let broken = |error: std::io::Error| Failure::failed(format!("signals cannot be heard: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
+    let mut told = signal(SignalKind::terminate()).map_err(broken)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
     let link = config.public_url.clone();
     let started = App::start(config, Clock::system()).await;
-    let running = started.map_err(|error| Failure::failed(format!("the gateway does not start: {error:#}")))?;
-    let url = link.unwrap_or_else(|| format!("http://{}", running.address()));
+    let gateway =
+        started.map_err(|error| Failure::failed(format!("the gateway does not start: {error:#}")))?;
+    let url = link.unwrap_or_else(|| format!("http://{}", gateway.address()));
     if context.screen.json {
-        let line = json!({"listening": running.address().to_string(), "url": url, "setup_token": running.setup_token});
-        context.screen.line(&line);
+        let started = json!({"listening": gateway.address().to_string(), "url": url, "setup_token": gateway.setup_token});
+        context.screen.line(&started);
     } else {
-        context.screen.print(&welcome(&running.address().to_string(), &url, running.setup_token.as_deref()));
+        context.screen.print(&welcome(&gateway.address().to_string(), &url, gateway.setup_token.as_deref()));
     }
     tokio::select! {
-        _ = terminate.recv() => {}
+        _ = told.recv() => {}
         _ = interrupt.recv() => {}
     }
     context.screen.say("stopping: sessions are ended; once more stops at once");
     tokio::select! {
-        () = running.stop() => Ok(0),
-        _ = terminate.recv() => Err(Failure::failed("stopped before everything had ended")),
+        () = gateway.stop() => Ok(0),
+        _ = told.recv() => Err(Failure::failed("stopped before everything had ended")),
         _ = interrupt.recv() => Err(Failure::failed("stopped before everything had ended")),
     }
 }
@@ -81,11 +83,12 @@ async fn serve(context: &Context, config: Config) -> Ending {
 fn welcome(address: &str, url: &str, setup_token: Option<&str>) -> String {
     let mut text = format!("quorate listens on {address}; people reach it at {url}\n");
     if let Some(token) = setup_token {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "\nThis gateway is new. Make its first admin with the set-up token, which works once and is not shown again:\n\n  \
              set-up token  {token}\n  \
              command       quorate setup --url {url} --user root\n\n"
-        ));
+        );
     }
     text
 }

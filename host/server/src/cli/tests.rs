@@ -28,11 +28,10 @@ fn d1_the_documented_durations_are_accepted() {
 
 #[test]
 fn d2_other_durations_are_a_usage_error_with_the_accepted_forms() {
-    for duration in ["0s", "2", "2 hours", "59s", "999999h", "", "2h2h"] {
+    for duration in ["0s", "-1h", "2", "2 hours", "59s", "999999h", "", "2h2h"] {
         let line = refused(&["connect", "prod", "--duration", duration]);
         assert!(line.contains("10m, 2h or 1h30m") && line.contains("60s") && !line.contains('\n'), "{line}");
     }
-    assert!(refused(&["connect", "prod", "--duration", "-1h"]).contains("--duration"));
 }
 
 #[test]
@@ -43,8 +42,13 @@ fn d6_without_a_duration_the_default_is_thirty_minutes() {
 
 #[test]
 fn a_command_comes_with_input_and_arguments() {
-    let Ok(Verb::Exec(exec)) = parse(&["exec", "prod", "-i", "select 1", "--", "--csv", "-q"]) else { panic!("refused") };
-    assert_eq!((exec.input.as_deref(), exec.arguments), (Some("select 1"), vec!["--csv".to_owned(), "-q".to_owned()]));
+    let Ok(Verb::Exec(exec)) = parse(&["exec", "prod", "-i", "select 1", "--", "--csv", "-q"]) else {
+        panic!("refused")
+    };
+    assert_eq!(
+        (exec.input.as_deref(), exec.arguments),
+        (Some("select 1"), vec!["--csv".to_owned(), "-q".to_owned()])
+    );
     let Ok(Verb::Exec(exec)) = parse(&["exec", "prod", "-i", "-"]) else { panic!("refused") };
     assert_eq!(exec.input.as_deref(), Some("-"));
     let Ok(Verb::Exec(exec)) = parse(&["exec", "--request", "7k2m"]) else { panic!("refused") };
@@ -96,7 +100,12 @@ fn every_documented_line_is_understood() {
 #[test]
 fn a_mistake_is_one_line_that_names_the_right_help() {
     let line = refused(&["connect", "prod", "--durationn", "2h"]);
-    assert!(line.contains("'--durationn'") && line.contains("--duration") && line.ends_with("see `quorate connect --help`"), "{line}");
+    assert!(
+        line.contains("'--durationn'")
+            && line.contains("--duration")
+            && line.ends_with("see `quorate connect --help`"),
+        "{line}"
+    );
     let line = refused(&["requests", "aprove", "r1"]);
     assert!(line.contains("approve") && line.ends_with("see `quorate requests --help`"), "{line}");
     let line = refused(&["connect"]);

@@ -296,7 +296,8 @@ impl Request {
     /// What is missing and who can give it, one line for each policy that waits.
     pub(super) fn missing(&self) -> Vec<String> {
         let said = self.waiting.iter().filter_map(|waiting| {
-            let ways: Vec<String> = waiting.ways.iter().map(Way::words).filter(|way| !way.is_empty()).collect();
+            let ways: Vec<String> =
+                waiting.ways.iter().map(Way::words).filter(|way| !way.is_empty()).collect();
             (!ways.is_empty()).then(|| ways.join(", or "))
         });
         let mut lines: Vec<String> = said.collect();
@@ -319,7 +320,9 @@ impl Request {
         if self.nobody_can_approve {
             let missing = self.missing().join("; ");
             let missing = if missing.is_empty() { "no policy names anybody".to_owned() } else { missing };
-            warnings.push(format!("nobody can approve this as things are ({missing}): tell those who run the gateway"));
+            warnings.push(format!(
+                "nobody can approve this as things are ({missing}): tell those who run the gateway"
+            ));
         }
         for fault in &self.faults {
             warnings.push(format!(
@@ -353,7 +356,8 @@ impl Request {
 
 impl Way {
     fn words(&self) -> String {
-        let missing = self.missing.iter().map(|one| format!("{} ({})", one.what, words::names(&one.people, 5)));
+        let missing =
+            self.missing.iter().map(|one| format!("{} ({})", one.what, words::names(&one.people, 5)));
         missing.collect::<Vec<_>>().join(" and ")
     }
 }
@@ -409,21 +413,28 @@ pub(super) mod tests {
     #[test]
     fn d4_less_than_asked_is_said_before_the_wait() {
         let request = request(|r| r["allowed"] = json!({"duration": "1h", "set_by": "policy duration-cap"}));
-        assert_eq!(request.warnings(), ["you will get 1h from the approval on, not 2h (policy duration-cap)"]);
+        assert_eq!(
+            request.warnings(),
+            ["you will get 1h from the approval on, not 2h (policy duration-cap)"]
+        );
     }
 
     #[test]
     fn t7_nobody_who_can_approve_is_said_with_what_is_missing() {
         let request = request(|r| {
             r["nobody_can_approve"] = json!(true);
-            r["waiting"] = json!([{"rule": "p", "ways": [{"missing": [{"what": "1 of security", "people": []}]}]}]);
+            r["waiting"] =
+                json!([{"rule": "p", "ways": [{"missing": [{"what": "1 of security", "people": []}]}]}]);
         });
-        assert!(request.warnings()[0].contains("nobody can approve this as things are (1 of security (nobody))"));
+        assert!(
+            request.warnings()[0].contains("nobody can approve this as things are (1 of security (nobody))")
+        );
     }
 
     #[test]
     fn r7_a_fault_names_its_policy() {
-        let faults = json!([{"rule": "p", "policy": "four-eyes", "code": "out-of-fuel", "message": "out of fuel"}]);
+        let faults =
+            json!([{"rule": "p", "policy": "four-eyes", "code": "out-of-fuel", "message": "out of fuel"}]);
         let request = request(|r| r["faults"] = faults);
         assert!(request.warnings()[0].starts_with("policy four-eyes does not answer (out of fuel)"));
     }

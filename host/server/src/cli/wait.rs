@@ -43,7 +43,11 @@ impl Interrupt {
 }
 
 /// Makes a request. Ctrl-C before the gateway has answered leaves open whether it was made.
-pub(super) async fn submit(gateway: &Gateway, body: Value, interrupt: &mut Interrupt) -> Result<Answer, Failure> {
+pub(super) async fn submit(
+    gateway: &Gateway,
+    body: Value,
+    interrupt: &mut Interrupt,
+) -> Result<Answer, Failure> {
     tokio::select! {
         answer = gateway.post(&["requests"], body) => answer,
         () = interrupt.pressed() => Err(Failure::new(
@@ -96,7 +100,8 @@ pub(super) async fn approval(
             progress.end();
             let message = format!(
                 "the gateway at {} does not come back: `quorate requests show {}` will say what became of the request",
-                gateway.address(), request.id,
+                gateway.address(),
+                request.id,
             );
             return Err(Failure::new(Exit::Unreachable, message));
         }
@@ -132,7 +137,12 @@ fn passive(request: &Request) -> String {
 }
 
 /// Takes the request back. A second Ctrl-C does not wait for the gateway.
-async fn cancel(context: &Context, gateway: &Gateway, request: &Request, interrupt: &mut Interrupt) -> Failure {
+async fn cancel(
+    context: &Context,
+    gateway: &Gateway,
+    request: &Request,
+    interrupt: &mut Interrupt,
+) -> Failure {
     let id = request.id.as_str();
     context.screen.say(&format!("cancelling request {id} …"));
     let path = ["requests", id, "cancel"];
@@ -143,9 +153,15 @@ async fn cancel(context: &Context, gateway: &Gateway, request: &Request, interru
     let message = match answer {
         Ok(_) => format!("request {id} is cancelled"),
         Err(failure) if failure.exit == Exit::Refused => {
-            format!("request {id} could not be cancelled, {}; `quorate requests revoke {id}` takes back what was approved", failure.message)
+            format!(
+                "request {id} could not be cancelled, {}; `quorate requests revoke {id}` takes back what was approved",
+                failure.message
+            )
         }
-        Err(failure) => format!("request {id} may not be cancelled ({}): `quorate requests cancel {id}` does it", failure.message),
+        Err(failure) => format!(
+            "request {id} may not be cancelled ({}): `quorate requests cancel {id}` does it",
+            failure.message
+        ),
     };
     Failure::new(Exit::Cancelled, message)
 }
@@ -229,11 +245,12 @@ impl<'a> Progress<'a> {
     fn start(screen: &'a Screen, request: &Request, now: Timestamp) -> Self {
         let bar = screen.is_watched.then(spinner);
         let progress = Self { screen, bar, is_lost: false };
-        match &progress.bar {
-            Some(_) => progress.tick(request, now),
-            None => {
-                screen.say(&headline(request));
-                needs(request).iter().for_each(|line| screen.say(line));
+        if progress.bar.is_some() {
+            progress.tick(request, now);
+        } else {
+            screen.say(&headline(request));
+            for line in needs(request) {
+                screen.say(&line);
             }
         }
         progress
@@ -266,7 +283,9 @@ impl<'a> Progress<'a> {
             self.line(&format!("note: {warning}"));
         }
         if self.bar.is_none() && after.is_pending() && before.missing() != after.missing() {
-            needs(after).iter().for_each(|line| self.screen.say(line));
+            for line in needs(after) {
+                self.screen.say(&line);
+            }
         }
         self.tick(after, now);
     }
@@ -274,7 +293,9 @@ impl<'a> Progress<'a> {
     fn lost(&mut self, why: &str, request: &Request, now: Timestamp) {
         if !self.is_lost {
             self.is_lost = true;
-            self.line(&format!("the connection to the gateway is lost ({why}); the request lives on, trying again"));
+            self.line(&format!(
+                "the connection to the gateway is lost ({why}); the request lives on, trying again"
+            ));
         }
         self.tick(request, now);
     }
@@ -313,7 +334,11 @@ fn headline(request: &Request) -> String {
 }
 
 fn needs(request: &Request) -> Vec<String> {
-    request.missing().into_iter().map(|line| if line.starts_with("waiting") { line } else { format!("needs {line}") }).collect()
+    request
+        .missing()
+        .into_iter()
+        .map(|line| if line.starts_with("waiting") { line } else { format!("needs {line}") })
+        .collect()
 }
 
 #[cfg(test)]
@@ -333,10 +358,14 @@ mod tests {
     fn every_end_has_its_exit_code_and_says_who_when_and_why() {
         let rejected = ended("REJECTED", "sam", "not on a Friday");
         assert_eq!(rejected.exit, Exit::Rejected);
-        assert_eq!(rejected.line(), "request r1 was rejected by sam at 2026-11-23 10:05:00 UTC: not on a Friday");
+        assert_eq!(
+            rejected.line(),
+            "request r1 was rejected by sam at 2026-11-23 10:05:00 UTC: not on a Friday"
+        );
         let revoked = ended("REVOKED", "root", "incident");
         assert_eq!(revoked.line(), "request r1 was revoked by root at 2026-11-23 10:05:00 UTC: incident");
-        let exits = ["REVOKED", "EXPIRED", "CANCELLED", "EXECUTED", "SOMETHING_NEW"].map(|state| ended(state, "", "").exit);
+        let exits = ["REVOKED", "EXPIRED", "CANCELLED", "EXECUTED", "SOMETHING_NEW"]
+            .map(|state| ended(state, "", "").exit);
         assert_eq!(exits, [Exit::Revoked, Exit::Expired, Exit::Cancelled, Exit::Refused, Exit::Refused]);
     }
 
@@ -344,7 +373,11 @@ mod tests {
     fn t1_a_timeout_ends_the_wait_with_its_own_exit_code() {
         let failure = ended("TIMED_OUT", "the deadline", "");
         assert_eq!(failure.exit, Exit::TimedOut);
-        assert!(failure.line().contains("timed out") && failure.line().contains("ask again"), "{}", failure.line());
+        assert!(
+            failure.line().contains("timed out") && failure.line().contains("ask again"),
+            "{}",
+            failure.line()
+        );
     }
 
     #[test]

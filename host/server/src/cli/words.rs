@@ -4,6 +4,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use quorate_core::Timestamp;
 use serde_json::Value;
+use std::fmt::Write as _;
 
 /// `text` on one line, without anything that steers a terminal or turns the writing direction:
 /// what others wrote cannot pass for what this program says.
@@ -23,7 +24,8 @@ pub(super) fn clean(text: &str) -> String {
 /// `text` line by line, each cleaned and set in behind a bar, for what may be long.
 pub(super) fn block(text: &str) -> String {
     let lines = text.trim_end_matches(['\n', '\r']).split('\n');
-    lines.map(|line| format!("  │ {}\n", clean(line))).collect()
+    let lines: Vec<String> = lines.map(|line| format!("  │ {}\n", clean(line))).collect();
+    lines.concat()
 }
 
 /// Every text in `value`, names of fields included, cleaned.
@@ -45,7 +47,7 @@ pub(super) fn json_text(value: &Value, pretty: bool) -> String {
     for c in text.chars() {
         // Outside of strings there is only ASCII, and the line breaks of the layout.
         if c != '\n' && steers(c) {
-            safe.push_str(&format!("\\u{:04x}", u32::from(c)));
+            let _ = write!(safe, "\\u{:04x}", u32::from(c));
         } else {
             safe.push(c);
         }
@@ -72,7 +74,7 @@ pub(super) fn between(from: Timestamp, to: Timestamp) -> String {
     let mut words = String::new();
     for (length, unit) in units.iter().skip(first).take(2) {
         if rest / length > 0 || words.is_empty() {
-            words.push_str(&format!("{}{unit}", rest / length));
+            let _ = write!(words, "{}{unit}", rest / length);
         }
         rest %= length;
     }
@@ -111,7 +113,10 @@ pub(super) fn short(text: &str, max: usize) -> String {
 pub(super) fn command_line(words: &[String]) -> String {
     let plain = |word: &str| {
         !word.is_empty()
-            && word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '=' | ',' | '@' | '%' | '+'))
+            && word.chars().all(|c| {
+                c.is_ascii_alphanumeric()
+                    || matches!(c, '-' | '_' | '.' | '/' | ':' | '=' | ',' | '@' | '%' | '+')
+            })
     };
     let quoted = words.iter().map(|word| {
         if plain(word) { word.clone() } else { format!("'{}'", clean(word).replace('\'', r"'\''")) }
@@ -141,7 +146,8 @@ pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>, width: Option<u16>)
 pub(super) fn facts(pairs: &[(&str, String)]) -> String {
     let shown = || pairs.iter().filter(|(_, value)| !value.is_empty());
     let width = shown().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    shown().map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
+    let lines: Vec<String> = shown().map(|(name, value)| format!("{name:width$}  {value}\n")).collect();
+    lines.concat()
 }
 
 /// Any JSON value as indented text, for what has no better form.
@@ -159,18 +165,26 @@ fn outline_into(text: &mut String, value: &Value, depth: usize) {
                 outline_field(text, &format!("{indent}{name}:"), value, depth);
             }
         }
-        Value::Array(items) => items.iter().for_each(|item| outline_field(text, &format!("{indent}-"), item, depth)),
-        scalar => text.push_str(&format!("{indent}{}\n", plain(scalar))),
+        Value::Array(items) => {
+            for item in items {
+                outline_field(text, &format!("{indent}-"), item, depth);
+            }
+        }
+        scalar => {
+            let _ = writeln!(text, "{indent}{}", plain(scalar));
+        }
     }
 }
 
 fn outline_field(text: &mut String, lead: &str, value: &Value, depth: usize) {
     match value {
         Value::Object(_) | Value::Array(_) => {
-            text.push_str(&format!("{lead}\n"));
+            let _ = writeln!(text, "{lead}");
             outline_into(text, value, depth + 1);
         }
-        scalar => text.push_str(&format!("{lead} {}\n", plain(scalar))),
+        scalar => {
+            let _ = writeln!(text, "{lead} {}", plain(scalar));
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::cli::{Context, policy, words};
 
 /// Make the gateway what a file says; shows the difference first
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that stands for itself")]
 #[command(after_help = "\
 Example file:
   users:
@@ -83,7 +84,11 @@ impl Apply {
             let more = wrong.len().saturating_sub(5);
             let more = if more > 0 { format!("; and {more} more") } else { String::new() };
             let told: Vec<&str> = wrong.iter().take(5).map(String::as_str).collect();
-            Failure::usage(format!("`{}`: {}{more}; nothing was changed", self.file.display(), told.join("; ")))
+            Failure::usage(format!(
+                "`{}`: {}{more}; nothing was changed",
+                self.file.display(),
+                told.join("; ")
+            ))
         })?;
         self.show(context, &steps);
         if steps.is_empty() || self.dry_run {
@@ -106,18 +111,30 @@ impl Apply {
         if steps.is_empty() {
             context.screen.say("nothing to change: the gateway is what the file says");
         } else if self.dry_run {
-            context.screen.say(&format!("{} to make; nothing was changed", words::count(steps.len(), "change")));
+            context
+                .screen
+                .say(&format!("{} to make; nothing was changed", words::count(steps.len(), "change")));
         }
     }
 
-    async fn make(&self, context: &Context, gateway: &Gateway, steps: &[Step], components: &BTreeMap<String, Component>) -> Ending {
+    async fn make(
+        &self,
+        context: &Context,
+        gateway: &Gateway,
+        steps: &[Step],
+        components: &BTreeMap<String, Component>,
+    ) -> Ending {
         let mut told = Vec::new();
         for (done, step) in steps.iter().enumerate() {
             match call(gateway, &step.call, components).await {
                 Ok(answer) => {
                     context.screen.say(&format!("done: {}", step.change.title()));
                     for warning in warnings(&answer) {
-                        context.screen.say(&format!("{} {}: {warning}", context.screen.err.yellow("note:"), step.change.title()));
+                        context.screen.say(&format!(
+                            "{} {}: {warning}",
+                            context.screen.err.yellow("note:"),
+                            step.change.title()
+                        ));
                         told.push(warning);
                     }
                 }
@@ -135,7 +152,9 @@ impl Apply {
     fn done(&self, context: &Context, steps: &[Step], done: usize, told: &[String]) {
         if context.screen.json {
             let changes: Vec<_> = steps.iter().map(|step| &step.change).collect();
-            context.screen.document(&json!({"changes": changes, "dry_run": self.dry_run, "done": done, "warnings": told}));
+            context.screen.document(
+                &json!({"changes": changes, "dry_run": self.dry_run, "done": done, "warnings": told}),
+            );
         }
     }
 }
@@ -150,12 +169,18 @@ fn stopped(steps: &[Step], done: usize, failure: Failure) -> Failure {
     let failed = rest.first().map(|step| step.change.title()).unwrap_or_default();
     let message = format!(
         "{failed}: {}; done before it: {}; not done: {}; once that is mended, apply the file again",
-        failure.message, titles(before), titles(rest),
+        failure.message,
+        titles(before),
+        titles(rest),
     );
     Failure { message, ..failure }
 }
 
-async fn call(gateway: &Gateway, call: &Call, components: &BTreeMap<String, Component>) -> Result<Answer, Failure> {
+async fn call(
+    gateway: &Gateway,
+    call: &Call,
+    components: &BTreeMap<String, Component>,
+) -> Result<Answer, Failure> {
     match call {
         Call::Put { path: [kind, name], body } => gateway.put(&[kind, name], body.clone()).await,
         Call::Delete { path: [kind, name] } => gateway.delete(&[kind, name]).await,
@@ -178,8 +203,12 @@ type Components = (BTreeMap<String, Component>, BTreeMap<String, Value>);
 /// The components that the file names, put through the gateway's own checks here; and the schemas
 /// of their configs.
 async fn components(wanted: &file::Gateway, folder: &Path) -> Result<Components, Failure> {
-    let files: Vec<(String, PathBuf)> =
-        wanted.policies.iter().flatten().map(|(name, policy)| (name.to_string(), folder.join(&policy.file))).collect();
+    let files: Vec<(String, PathBuf)> = wanted
+        .policies
+        .iter()
+        .flatten()
+        .map(|(name, policy)| (name.to_string(), folder.join(&policy.file)))
+        .collect();
     if files.is_empty() {
         return Ok(Components::default());
     }
@@ -189,7 +218,8 @@ async fn components(wanted: &file::Gateway, folder: &Path) -> Result<Components,
         for (name, path) in files {
             let bytes = policy::read(&path)?;
             let loaded = runtime.load(&bytes);
-            let loaded = loaded.map_err(|error| Failure::usage(format!("policies.{name}: `{}`: {error}", path.display())))?;
+            let loaded = loaded
+                .map_err(|error| Failure::usage(format!("policies.{name}: `{}`: {error}", path.display())))?;
             schemas.insert(name.clone(), loaded.schema().clone());
             components.insert(name, Component { digest: Digest::of(&bytes), bytes });
         }
@@ -199,7 +229,11 @@ async fn components(wanted: &file::Gateway, folder: &Path) -> Result<Components,
 }
 
 /// What the gateway has of what the file speaks about, and who asks.
-async fn state(gateway: &Gateway, wanted: &file::Gateway, mut schemas: BTreeMap<String, Value>) -> Result<(State, String), Failure> {
+async fn state(
+    gateway: &Gateway,
+    wanted: &file::Gateway,
+    mut schemas: BTreeMap<String, Value>,
+) -> Result<(State, String), Failure> {
     let me = gateway.get(&["me"], Vec::new()).await?;
     let me = me.raw()["id"].as_str().unwrap_or_default().to_owned();
     let mut state = State {
@@ -260,6 +294,10 @@ mod tests {
         std::fs::write(folder.path().join("x.wasm"), "no component").unwrap();
         let wanted = file::parse(Path::new("g"), "policies: {eyes: {file: x.wasm}}\n", &GATEWAY).unwrap();
         let failure = components(&wanted, folder.path()).await.unwrap_err();
-        assert!(failure.message.starts_with("policies.eyes: ") && failure.exit == Exit::Usage, "{}", failure.message);
+        assert!(
+            failure.message.starts_with("policies.eyes: ") && failure.exit == Exit::Usage,
+            "{}",
+            failure.message
+        );
     }
 }

@@ -30,8 +30,8 @@ Examples:
     -- psql -h localhost -U postgres
 
 With --reviewers, one member of each group must approve, each a different person: two rules say so,
-NAME-just-in-time for `quorate connect` and NAME-command for `quorate exec`. Admins need no approval;
-`quorate admin rules` changes that.")]
+NAME-just-in-time for `quorate connect` and NAME-command for `quorate exec`. Admins need no
+approval; `quorate admin rules` changes that.")]
 pub(in crate::cli) struct Conn {
     /// Its name
     name: ResourceName,
@@ -78,7 +78,8 @@ enum From {
 
 fn secret(text: &str) -> Result<(String, From), String> {
     // Never the text itself: it may be the secret.
-    let form = "write NAME=@file, NAME=env:VARIABLE or NAME=-; a secret on the command line could be read by others";
+    let form =
+        "write NAME=@file, NAME=env:VARIABLE or NAME=-; a secret on the command line could be read by others";
     let (name, from) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or(form)?;
     let from = match (from, from.strip_prefix('@'), from.strip_prefix("env:")) {
         ("-", _, _) => From::Stdin,
@@ -90,7 +91,8 @@ fn secret(text: &str) -> Result<(String, From), String> {
 }
 
 fn attribute(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("write KEY=VALUE, as in env=prod")?;
+    let (name, value) =
+        text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("write KEY=VALUE, as in env=prod")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
@@ -99,7 +101,8 @@ impl From {
         let text = match self {
             Self::Variable(name) => {
                 let value = environment.text(name).map(str::to_owned);
-                return value.ok_or_else(|| Failure::usage(format!("the environment variable `{name}` is not set")));
+                return value
+                    .ok_or_else(|| Failure::usage(format!("the environment variable `{name}` is not set")));
             }
             Self::File(path) => std::fs::read_to_string(Path::new(path))
                 .map_err(|error| Failure::usage(format!("`{path}` cannot be read: {error}")))?,
@@ -127,17 +130,23 @@ impl Conn {
         let mut made = Vec::new();
         for (rule, body) in rules {
             let saved = gateway.put(&["rules", rule.as_str()], body).await.map_err(|failure| {
-                let message = format!("resource {name} was created, but not rule {rule}: {}", failure.message);
+                let message =
+                    format!("resource {name} was created, but not rule {rule}: {}", failure.message);
                 Failure { message, ..failure }
             })?;
             for warning in warnings(&saved) {
                 context.screen.say(&format!("{} rule {rule}: {warning}", context.screen.err.yellow("note:")));
             }
-            context.screen.say(&format!("rule {rule} created: one member of each of {} must approve", self.reviewer_names()));
+            context.screen.say(&format!(
+                "rule {rule} created: one member of each of {} must approve",
+                self.reviewer_names()
+            ));
             made.push(saved.raw().clone());
         }
         if made.is_empty() && self.standing_groups.is_empty() {
-            context.screen.say("note: no rule covers it yet, so nobody can ask for it: `quorate admin rules put` adds one");
+            context.screen.say(
+                "note: no rule covers it yet, so nobody can ask for it: `quorate admin rules put` adds one",
+            );
         }
         let both = json!({"resource": resource.raw(), "rules": made});
         context.screen.result(&both, || format!("  quorate connect {name}\n"))
@@ -203,7 +212,9 @@ impl Conn {
     /// What is created must be new: what is there is not changed by accident.
     async fn check_new(&self, gateway: &Gateway, rules: &[(RuleName, Value)]) -> Result<(), Failure> {
         let exists = |what: &str, name: &str| {
-            let message = format!("there is a {what} `{name}` already: `quorate admin {what}s show {name}` shows it, and `put` changes it");
+            let message = format!(
+                "there is a {what} `{name}` already: `quorate admin {what}s show {name}` shows it, and `put` changes it"
+            );
             Failure::new(Exit::Refused, words::clean(&message))
         };
         if gateway.find(&["resources", self.name.as_str()]).await?.is_some() {
@@ -236,12 +247,28 @@ mod tests {
     #[test]
     fn the_documented_form_is_read_exactly() {
         let conn = conn(&[
-            "quorate", "admin", "create", "conn", "prod-postgres", "--agent", "default",
-            "--reviewers", "dba-team,security", "--", "psql", "-h", "localhost", "-U", "postgres",
+            "quorate",
+            "admin",
+            "create",
+            "conn",
+            "prod-postgres",
+            "--agent",
+            "default",
+            "--reviewers",
+            "dba-team,security",
+            "--",
+            "psql",
+            "-h",
+            "localhost",
+            "-U",
+            "postgres",
         ]);
         let body = conn.body(&BTreeMap::new());
         assert_eq!(body["command"], json!(["psql", "-h", "localhost", "-U", "postgres"]));
-        assert_eq!((&body["agent"], &body["access_types"]), (&json!("default"), &json!(["just-in-time", "command"])));
+        assert_eq!(
+            (&body["agent"], &body["access_types"]),
+            (&json!("default"), &json!(["just-in-time", "command"]))
+        );
         let rules = conn.rules().unwrap();
         let names: Vec<&str> = rules.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["prod-postgres-just-in-time", "prod-postgres-command"]);
@@ -254,14 +281,35 @@ mod tests {
     #[test]
     fn the_documented_form_with_a_plugin_is_read_exactly() {
         let conn = conn(&[
-            "quorate", "admin", "create", "conn", "prod-postgres", "--agent", "default", "--reviewers", "dba-team",
-            "--plugin", "slack", "--max-duration", "8h", "--type", "just-in-time", "--secret", "PGPASSWORD=env:PW",
-            "--attribute", "env=prod", "--", "psql",
+            "quorate",
+            "admin",
+            "create",
+            "conn",
+            "prod-postgres",
+            "--agent",
+            "default",
+            "--reviewers",
+            "dba-team",
+            "--plugin",
+            "slack",
+            "--max-duration",
+            "8h",
+            "--type",
+            "just-in-time",
+            "--secret",
+            "PGPASSWORD=env:PW",
+            "--attribute",
+            "env=prod",
+            "--",
+            "psql",
         ]);
         let environment = crate::cli::environment::Environment::from([("PW", "s3cret")]);
         let body = conn.body(&conn.secret_values(&environment).unwrap());
         assert_eq!((&body["plugins"], &body["max_duration"]), (&json!(["slack"]), &json!("8h")));
-        assert_eq!((&body["secrets"], &body["attributes"]), (&json!({"PGPASSWORD": "s3cret"}), &json!({"env": "prod"})));
+        assert_eq!(
+            (&body["secrets"], &body["attributes"]),
+            (&json!({"PGPASSWORD": "s3cret"}), &json!({"env": "prod"}))
+        );
         assert_eq!(conn.rules().unwrap().len(), 1);
     }
 

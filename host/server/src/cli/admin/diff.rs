@@ -45,7 +45,12 @@ pub(super) struct Field {
 
 impl Change {
     /// What turns `before` into `after`; none where they are the same.
-    pub(super) fn between(what: &'static str, name: &str, before: Option<&Value>, after: &Value) -> Option<Self> {
+    pub(super) fn between(
+        what: &'static str,
+        name: &str,
+        before: Option<&Value>,
+        after: &Value,
+    ) -> Option<Self> {
         let fields = fields(before.unwrap_or(&Value::Null), after);
         let action = if before.is_some() { Action::Change } else { Action::Add };
         let changes = action == Action::Add || !fields.is_empty();
@@ -74,7 +79,9 @@ impl Change {
             let line = match (&field.before, &field.after) {
                 (None, Some(after)) => paint.green(&format!("    + {path}: {}", said(after))),
                 (Some(before), None) => paint.red(&format!("    - {path}: {}", said(before))),
-                (Some(before), Some(after)) => paint.yellow(&format!("    ~ {path}: {} → {}", said(before), said(after))),
+                (Some(before), Some(after)) => {
+                    paint.yellow(&format!("    ~ {path}: {} → {}", said(before), said(after)))
+                }
                 (None, None) => continue,
             };
             text.push_str(&line);
@@ -103,7 +110,11 @@ fn fields(before: &Value, after: &Value) -> Vec<Field> {
     let paths: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let changed = paths.into_iter().filter(|path| old.get(*path) != new.get(*path));
     changed
-        .map(|path| Field { path: path.clone(), before: old.get(path).cloned(), after: new.get(path).cloned() })
+        .map(|path| Field {
+            path: path.clone(),
+            before: old.get(path).cloned(),
+            after: new.get(path).cloned(),
+        })
         .collect()
 }
 
@@ -115,7 +126,10 @@ fn leaves(path: &str, value: &Value, into: &mut BTreeMap<String, Value>) {
         Value::Array(items) if items.is_empty() => {}
         Value::Object(fields) => fields.iter().for_each(|(name, value)| leaves(&below(name), value, into)),
         Value::Array(items) if items.iter().any(|item| item.is_object() || item.is_array()) => {
-            items.iter().enumerate().for_each(|(index, item)| leaves(&format!("{path}[{index}]"), item, into));
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(index, item)| leaves(&format!("{path}[{index}]"), item, into));
         }
         leaf => {
             into.insert(path.to_owned(), leaf.clone());
@@ -131,7 +145,8 @@ mod tests {
 
     #[test]
     fn a_change_shows_each_field_with_its_sign() {
-        let before = json!({"max_duration": "8h", "attributes": {"env": "eu"}, "kind": "postgres", "plugins": []});
+        let before =
+            json!({"max_duration": "8h", "attributes": {"env": "eu"}, "kind": "postgres", "plugins": []});
         let after = json!({"max_duration": "2h", "attributes": {}, "kind": "postgres", "plugins": ["slack"]});
         let change = Change::between("resource", "prod", Some(&before), &after).unwrap();
         assert_eq!(
@@ -150,7 +165,10 @@ mod tests {
     fn lists_of_objects_are_compared_inside() {
         let policies = |all: bool| json!({"policies": [{"policy": "q", "config": {"require_all": all}}]});
         let change = Change::between("rule", "r", Some(&policies(false)), &policies(true)).unwrap();
-        assert_eq!(change.show(Paint(false)), "~ rule r\n    ~ policies[0].config.require_all: false → true\n");
+        assert_eq!(
+            change.show(Paint(false)),
+            "~ rule r\n    ~ policies[0].config.require_all: false → true\n"
+        );
     }
 
     #[test]

@@ -22,28 +22,50 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 
 const SOURCE: Shape = Shape::Keys(&[("env", Shape::Any), ("file", Shape::Any)]);
 const USER: Shape = Shape::Keys(&[
-    ("email", Shape::Any), ("groups", Shape::Any), ("active", Shape::Any), ("password", SOURCE),
+    ("email", Shape::Any),
+    ("groups", Shape::Any),
+    ("active", Shape::Any),
+    ("password", SOURCE),
 ]);
 /// The keys of a resource.
 pub(super) const RESOURCE: Shape = Shape::Keys(&[
-    ("name", Shape::Any), ("kind", Shape::Any), ("agent", Shape::Any), ("command", Shape::Any),
-    ("secrets", Shape::Named(&SOURCE)), ("attributes", Shape::Any), ("access_types", Shape::Any),
-    ("max_duration", Shape::Any), ("standing_groups", Shape::Any), ("plugins", Shape::Any),
+    ("name", Shape::Any),
+    ("kind", Shape::Any),
+    ("agent", Shape::Any),
+    ("command", Shape::Any),
+    ("secrets", Shape::Named(&SOURCE)),
+    ("attributes", Shape::Any),
+    ("access_types", Shape::Any),
+    ("max_duration", Shape::Any),
+    ("standing_groups", Shape::Any),
+    ("plugins", Shape::Any),
 ]);
 const USE: Shape = Shape::Keys(&[("policy", Shape::Any), ("config", Shape::Any)]);
 /// The keys of a rule.
 pub(super) const RULE: Shape = Shape::Keys(&[
-    ("name", Shape::Any), ("description", Shape::Any), ("access_type", Shape::Any), ("resources", Shape::Any),
-    ("attributes", Shape::Any), ("required_groups", Shape::Any), ("policies", Shape::List(&USE)),
-    ("approval_groups", Shape::Any), ("require_all_groups", Shape::Any), ("approval_amount", Shape::Any),
-    ("force_approval_groups", Shape::Any), ("max_duration", Shape::Any), ("skip_groups", Shape::Any),
+    ("name", Shape::Any),
+    ("description", Shape::Any),
+    ("access_type", Shape::Any),
+    ("resources", Shape::Any),
+    ("attributes", Shape::Any),
+    ("required_groups", Shape::Any),
+    ("policies", Shape::List(&USE)),
+    ("approval_groups", Shape::Any),
+    ("require_all_groups", Shape::Any),
+    ("approval_amount", Shape::Any),
+    ("force_approval_groups", Shape::Any),
+    ("max_duration", Shape::Any),
+    ("skip_groups", Shape::Any),
     ("admins_approve_themselves", Shape::Any),
 ]);
 const POLICY: Shape = Shape::Keys(&[("file", Shape::Any), ("activate", Shape::Any), ("reason", Shape::Any)]);
 /// The keys of a whole gateway.
 pub(super) const GATEWAY: Shape = Shape::Keys(&[
-    ("users", Shape::Named(&USER)), ("groups", Shape::Any), ("resources", Shape::Named(&RESOURCE)),
-    ("rules", Shape::Named(&RULE)), ("policies", Shape::Named(&POLICY)),
+    ("users", Shape::Named(&USER)),
+    ("groups", Shape::Any),
+    ("resources", Shape::Named(&RESOURCE)),
+    ("rules", Shape::Named(&RULE)),
+    ("policies", Shape::Named(&POLICY)),
 ]);
 
 /// A gateway, as far as the file describes it. A part that is left out is left alone.
@@ -213,7 +235,10 @@ pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &str, shape: &Shape)
         return Err(Failure::usage(format!("`{}`, {}", path.display(), told.join("; and "))));
     }
     serde_saphyr::from_str(text).map_err(|error| {
-        let place = error.location().map(|at| format!(", line {}, column {}", at.line(), at.column())).unwrap_or_default();
+        let place = error
+            .location()
+            .map(|at| format!(", line {}, column {}", at.line(), at.column()))
+            .unwrap_or_default();
         let why = error.without_snippet().to_string();
         let why = why.split(" at line ").next().unwrap_or_default();
         Failure::usage(format!("`{}`{place}: {}", path.display(), words::clean(why)))
@@ -227,7 +252,9 @@ impl Source {
         match (&self.env, &self.file) {
             (Some(name), None) => {
                 let value = environment.text(name);
-                value.map(str::to_owned).ok_or_else(|| format!("the environment variable `{name}` is not set"))
+                value
+                    .map(str::to_owned)
+                    .ok_or_else(|| format!("the environment variable `{name}` is not set"))
             }
             (None, Some(file)) => {
                 let text = fs::read_to_string(folder.join(file));
@@ -263,7 +290,11 @@ impl Rule {
     pub(super) fn canonical(&self) -> Result<Value, String> {
         let policies = match (&self.policies, self.uses_the_form()) {
             (Some(_), true) => return Err("give `policies` or the fields of the form, not both".to_owned()),
-            (None, false) => return Err("give `approval_groups`, or `policies`: without one nobody could approve".to_owned()),
+            (None, false) => {
+                return Err(
+                    "give `approval_groups`, or `policies`: without one nobody could approve".to_owned()
+                );
+            }
             (Some(policies), false) => {
                 policies.iter().map(|one| json!({"policy": one.policy, "config": one.config})).collect()
             }
@@ -291,19 +322,25 @@ impl Rule {
 
     fn built_in(&self) -> Vec<Value> {
         let used = |policy: &str, config: Value| json!({"policy": policy, "config": config});
-        let mut policies = vec![used("group-quorum", json!({
-            "groups": self.approval_groups.as_deref().unwrap_or_default(),
-            "require_all": self.require_all_groups.unwrap_or(false),
-            "approvals": self.approval_amount.unwrap_or(1),
-        }))];
+        let mut policies = vec![used(
+            "group-quorum",
+            json!({
+                "groups": self.approval_groups.as_deref().unwrap_or_default(),
+                "require_all": self.require_all_groups.unwrap_or(false),
+                "approvals": self.approval_amount.unwrap_or(1),
+            }),
+        )];
         if let Some(max) = &self.max_duration {
             policies.push(used("duration-cap", json!({"max": max})));
         }
-        policies.push(used("bypass", json!({
-            "force_groups": self.force_approval_groups.as_deref().unwrap_or_default(),
-            "skip_groups": self.skip_groups.as_deref().unwrap_or_default(),
-            "admins_approve_themselves": self.admins_approve_themselves.unwrap_or(true),
-        })));
+        policies.push(used(
+            "bypass",
+            json!({
+                "force_groups": self.force_approval_groups.as_deref().unwrap_or_default(),
+                "skip_groups": self.skip_groups.as_deref().unwrap_or_default(),
+                "admins_approve_themselves": self.admins_approve_themselves.unwrap_or(true),
+            }),
+        ));
         policies
     }
 }
@@ -351,14 +388,20 @@ policies:
         assert_eq!(resource.canonical()["access_types"], json!(["just-in-time", "command"]));
         let rule = &gateway.rules.as_ref().unwrap()[&"prod-postgres".parse().unwrap()];
         let rule = rule.canonical().unwrap();
-        assert_eq!(rule["policies"][0]["config"], json!({"groups": ["dba", "security"], "require_all": true, "approvals": 1}));
+        assert_eq!(
+            rule["policies"][0]["config"],
+            json!({"groups": ["dba", "security"], "require_all": true, "approvals": 1})
+        );
         assert_eq!(rule["policies"][1]["config"]["admins_approve_themselves"], true);
     }
 
     #[test]
     fn an_unknown_key_is_refused_with_place_path_and_the_nearest_name() {
         let line = refused("resources:\n  prod:\n    comand: [psql]\n");
-        assert_eq!(line, "`gateway.yaml`, line 3, column 5: unknown key `resources.prod.comand`, did you mean `command`?");
+        assert_eq!(
+            line,
+            "`gateway.yaml`, line 3, column 5: unknown key `resources.prod.comand`, did you mean `command`?"
+        );
         let line = refused("resources:\n  prod:\n    command: [psql]\n    secrets: {PW: {enviroment: X}}\n");
         assert!(line.contains("`resources.prod.secrets.PW.enviroment`"), "{line}");
     }
@@ -366,8 +409,17 @@ policies:
     #[test]
     fn a_wrong_value_is_refused_with_its_place() {
         let line = refused("resources:\n  prod:\n    command: [psql]\n    max_duration: 2 hours\n");
-        assert!(line.starts_with("`gateway.yaml`, line 4, column 19: ") && line.contains("10m, 2h or 1h30m"), "{line}");
-        for text in ["users: [ann]\n", "users:\n  'a b': {}\n", "rules: {r: {access_type: sometimes, resources: []}}\n", "users: {a: {}, a: {}}\n", "a: [\n"] {
+        assert!(
+            line.starts_with("`gateway.yaml`, line 4, column 19: ") && line.contains("10m, 2h or 1h30m"),
+            "{line}"
+        );
+        for text in [
+            "users: [ann]\n",
+            "users:\n  'a b': {}\n",
+            "rules: {r: {access_type: sometimes, resources: []}}\n",
+            "users: {a: {}, a: {}}\n",
+            "a: [\n",
+        ] {
             let line = refused(text);
             assert!(line.contains("line ") && !line.contains('\n'), "{text:?}: {line}");
         }
@@ -381,8 +433,10 @@ policies:
         };
         assert!(rule("").unwrap_err().contains("nobody could approve"));
         assert!(rule("policies: []\nskip_groups: [a]").unwrap_err().contains("not both"));
-        let capped = rule("approval_groups: [dba]\nmax_duration: 2h\nadmins_approve_themselves: false").unwrap();
-        let names: Vec<&str> = capped["policies"].as_array().unwrap().iter().filter_map(|p| p["policy"].as_str()).collect();
+        let capped =
+            rule("approval_groups: [dba]\nmax_duration: 2h\nadmins_approve_themselves: false").unwrap();
+        let names: Vec<&str> =
+            capped["policies"].as_array().unwrap().iter().filter_map(|p| p["policy"].as_str()).collect();
         assert_eq!(names, ["group-quorum", "duration-cap", "bypass"]);
         assert_eq!(capped["policies"][2]["config"]["admins_approve_themselves"], false);
     }

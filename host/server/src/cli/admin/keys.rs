@@ -48,7 +48,10 @@ impl fmt::Display for UnknownKey {
 /// The name that was probably meant.
 pub(super) fn nearest<'a>(given: &str, names: &[&'a str]) -> Option<&'a str> {
     let scored = names.iter().map(|name| (strsim::jaro_winkler(given, name), *name));
-    scored.filter(|(score, _)| *score > 0.8).max_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, name)| name)
+    scored
+        .filter(|(score, _)| *score > 0.8)
+        .max_by(|one, other| one.0.total_cmp(&other.0))
+        .map(|(_, name)| name)
 }
 
 /// The deepest nesting that is looked at.
@@ -96,7 +99,9 @@ impl<'a, E, I: Iterator<Item = Result<(Event<'a>, Span), E>>> Walk<I> {
             Event::SequenceStart(..) => {
                 let of = if let Shape::List(of) = shape { of } else { &Shape::Any };
                 let mut index = 0;
-                while let Some((event, _)) = self.next().filter(|(event, _)| !matches!(event, Event::SequenceEnd)) {
+                while let Some((event, _)) =
+                    self.next().filter(|(event, _)| !matches!(event, Event::SequenceEnd))
+                {
                     self.node(&event, of, &format!("{path}[{index}]"), depth + 1);
                     index += 1;
                 }
@@ -152,7 +157,8 @@ pub(super) fn names<K: fmt::Display, V>(map: &BTreeMap<K, V>) -> Vec<String> {
 mod tests {
     use super::*;
 
-    const RULE: Shape = Shape::Keys(&[("access_type", Shape::Any), ("approval_groups", Shape::Any), ("config", Shape::Any)]);
+    const RULE: Shape =
+        Shape::Keys(&[("access_type", Shape::Any), ("approval_groups", Shape::Any), ("config", Shape::Any)]);
     const FILE: Shape = Shape::Keys(&[("rules", Shape::Named(&RULE)), ("list", Shape::List(&RULE))]);
 
     fn unknown(text: &str) -> Vec<String> {
@@ -162,18 +168,22 @@ mod tests {
     #[test]
     fn an_unknown_key_is_named_with_its_place_and_the_nearest_name() {
         let text = "rules:\n  prod:\n    access_type: command\n    aproval_groups: [dba]\n";
-        assert_eq!(unknown(text), [
-            "line 4, column 5: unknown key `rules.prod.aproval_groups`, did you mean `approval_groups`?"
-        ]);
+        assert_eq!(
+            unknown(text),
+            ["line 4, column 5: unknown key `rules.prod.aproval_groups`, did you mean `approval_groups`?"]
+        );
     }
 
     #[test]
     fn without_a_near_name_all_are_listed_and_lists_have_numbers() {
         let text = "# people\nlist:\n  - {config: {anything: 1}}\n  - {zzz: 1}\nüber: {}\n";
-        assert_eq!(unknown(text), [
-            "line 4, column 6: unknown key `list[1].zzz`; there may be access_type, approval_groups, config",
-            "line 5, column 1: unknown key `über`; there may be rules, list",
-        ]);
+        assert_eq!(
+            unknown(text),
+            [
+                "line 4, column 6: unknown key `list[1].zzz`; there may be access_type, approval_groups, config",
+                "line 5, column 1: unknown key `über`; there may be rules, list",
+            ]
+        );
     }
 
     #[test]
@@ -187,6 +197,9 @@ mod tests {
     fn hostile_files_end() {
         assert!(unknown(&"[".repeat(10_000)).is_empty());
         assert!(unknown(&"a: ".repeat(10_000)).len() <= TOLD_MAX);
-        assert_eq!(unknown(&(0..100).map(|n| format!("k{n}: 1\n")).collect::<String>()).len(), TOLD_MAX);
+        assert_eq!(
+            unknown(&(0..100).map(|n| format!("k{n}: 1\n")).collect::<Vec<_>>().concat()).len(),
+            TOLD_MAX
+        );
     }
 }

@@ -145,7 +145,9 @@ impl Users {
         let gateway = context.gateway()?;
         match self {
             Self::List => list(context, &gateway).await,
-            Self::Show(One { user }) => show(context, &gateway.get(&["users", user.as_str()], Vec::new()).await?),
+            Self::Show(One { user }) => {
+                show(context, &gateway.get(&["users", user.as_str()], Vec::new()).await?)
+            }
             Self::Create(create) => create.run(context, &gateway).await,
             Self::Set(set) => set.run(context, &gateway).await,
             Self::Disable(One { user }) => save(context, &gateway, &user, json!({"active": false})).await,
@@ -197,7 +199,8 @@ impl Create {
     async fn run(self, context: &Context, gateway: &Gateway) -> Ending {
         let Self { user, email, groups, password_stdin, no_password } = self;
         if gateway.find(&["users", user.as_str()]).await?.is_some() {
-            let message = format!("there is a user `{user}` already: `quorate admin users set {user}` changes them");
+            let message =
+                format!("there is a user `{user}` already: `quorate admin users set {user}` changes them");
             return Err(Failure::new(Exit::Refused, message));
         }
         let mut body = json!({"email": email, "groups": groups, "active": true});
@@ -257,7 +260,9 @@ impl Groups {
                 let text = words::table(&["GROUP", "MEMBERS"], rows.collect(), context.screen.width);
                 context.screen.result(&items, || text)
             }
-            Self::Show(Group { group }) => show_group(context, &gateway.get(&["groups", group.as_str()], Vec::new()).await?),
+            Self::Show(Group { group }) => {
+                show_group(context, &gateway.get(&["groups", group.as_str()], Vec::new()).await?)
+            }
             Self::Add(members) => members.change(context, &gateway, true).await,
             Self::Remove(members) => members.change(context, &gateway, false).await,
         }
@@ -311,7 +316,13 @@ mod tests {
     fn groups_are_added_removed_or_replaced() {
         let names = |list: &[&str]| list.iter().map(|name| name.parse().unwrap()).collect::<Vec<GroupName>>();
         let set = |groups: Option<&[&str]>, add: &[&str], remove: &[&str]| {
-            let set = Set { user: "ann".parse().unwrap(), email: None, groups: groups.map(names), add: names(add), remove: names(remove) };
+            let set = Set {
+                user: "ann".parse().unwrap(),
+                email: None,
+                groups: groups.map(names),
+                add: names(add),
+                remove: names(remove),
+            };
             set.groups(strings(&["dev", "old"])).map(|groups| groups.into_iter().collect::<Vec<_>>())
         };
         assert_eq!(set(None, &["sre"], &["old", "none"]), Some(strings(&["dev", "sre"])));

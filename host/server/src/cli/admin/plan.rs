@@ -168,22 +168,36 @@ impl Plan<'_> {
         let nothing = file::User::default();
         for id in everybody {
             let before = self.state.users.get(&id);
-            let said = self.file.users.iter().flatten().find(|(name, _)| name.as_str() == id).map_or(&nothing, |(_, said)| said);
-            let kept = |name: &str, other: Value| before.and_then(|before| before.get(name)).cloned().unwrap_or(other);
+            let said = self
+                .file
+                .users
+                .iter()
+                .flatten()
+                .find(|(name, _)| name.as_str() == id)
+                .map_or(&nothing, |(_, said)| said);
+            let kept = |name: &str, other: Value| {
+                before.and_then(|before| before.get(name)).cloned().unwrap_or(other)
+            };
             let groups = wanted.get(&id).map_or_else(|| kept("groups", json!([])), |groups| json!(groups));
             let after = json!({
                 "email": said.email.as_ref().map_or_else(|| kept("email", json!("")), |email| json!(email)),
                 "groups": groups,
                 "active": said.active.map_or_else(|| kept("active", json!(true)), |active| json!(active)),
             });
-            let Some(mut change) = Change::between("user", &id, only(before, &after).as_ref(), &after) else { continue };
+            let Some(mut change) = Change::between("user", &id, only(before, &after).as_ref(), &after) else {
+                continue;
+            };
             let mut body = after;
             if let (None, Some(password)) = (before, &said.password) {
                 match password.value(self.given.folder, self.given.environment) {
                     Ok(password) => body["password"] = json!(password),
                     Err(why) => self.wrong.push(format!("users.{id}.password: {why}")),
                 }
-                change.fields.push(Field { path: "password".to_owned(), before: None, after: Some(json!("(set)")) });
+                change.fields.push(Field {
+                    path: "password".to_owned(),
+                    before: None,
+                    after: Some(json!("(set)")),
+                });
             }
             self.steps.push(Step { change, call: Call::Put { path: ["users".to_owned(), id], body } });
         }
@@ -202,7 +216,8 @@ impl Plan<'_> {
         let said_by_person: BTreeSet<String> = wanted.keys().filter(|id| said_of(id)).cloned().collect();
         for (group, members) in self.file.groups.iter().flatten() {
             self.check_members(group, members);
-            let current = self.state.users.iter().filter(|(_, user)| groups_of(user).contains(group.as_str()));
+            let current =
+                self.state.users.iter().filter(|(_, user)| groups_of(user).contains(group.as_str()));
             let concerned: BTreeSet<String> = members
                 .iter()
                 .map(ToString::to_string)
@@ -213,7 +228,9 @@ impl Plan<'_> {
                 let is_member = members.iter().any(|member| member.as_str() == id);
                 if said_by_person.contains(&id) {
                     if wanted[&id].contains(group.as_str()) != is_member {
-                        self.wrong.push(format!("users.{id}.groups and groups.{group} do not agree on whether {id} is in {group}"));
+                        self.wrong.push(format!(
+                            "users.{id}.groups and groups.{group} do not agree on whether {id} is in {group}"
+                        ));
                     }
                     continue;
                 }
@@ -235,7 +252,10 @@ impl Plan<'_> {
             if !in_file && !self.state.users.contains_key(member.as_str()) {
                 let mut known = names(&self.state.users);
                 known.extend(self.file.users.iter().flatten().map(|(id, _)| id.to_string()));
-                self.wrong.push(format!("groups.{group}: there is no user `{member}`{}", hint(member.as_str(), &known)));
+                self.wrong.push(format!(
+                    "groups.{group}: there is no user `{member}`{}",
+                    hint(member.as_str(), &known)
+                ));
             }
         }
     }
@@ -248,7 +268,8 @@ impl Plan<'_> {
                 .and_then(|before| before.get("secrets")?.as_array())
                 .map(|secrets| secrets.iter().filter_map(Value::as_str).collect())
                 .unwrap_or_default();
-            let mut change = Change::between("resource", name.as_str(), only(before, &after).as_ref(), &after);
+            let mut change =
+                Change::between("resource", name.as_str(), only(before, &after).as_ref(), &after);
             let mut secrets = serde_json::Map::new();
             for (secret, source) in &resource.secrets {
                 if kept.contains(secret.as_str()) && !self.given.set_secrets {
@@ -264,7 +285,10 @@ impl Plan<'_> {
                 };
                 if kept.contains(secret.as_str()) {
                     let change = change.get_or_insert_with(|| Change {
-                        action: Action::Change, what: "resource", name: name.to_string(), fields: Vec::new(),
+                        action: Action::Change,
+                        what: "resource",
+                        name: name.to_string(),
+                        fields: Vec::new(),
                     });
                     let (before, after) = (Some(json!("(set)")), Some(json!("(set again)")));
                     change.fields.push(Field { path: format!("secrets.{secret}"), before, after });
@@ -306,12 +330,16 @@ impl Plan<'_> {
             self.wrong.push(format!("rules.{rule_name}.resources: name at least one resource"));
         }
         for name in &rule.resources {
-            let in_file = self.file.resources.as_ref().and_then(|all| all.get(name)).map(file::Resource::canonical);
+            let in_file =
+                self.file.resources.as_ref().and_then(|all| all.get(name)).map(file::Resource::canonical);
             let stays = self.state.resources.get(name.as_str()).filter(|_| !self.is_pruned(name.as_str()));
             let Some(resource) = in_file.or_else(|| stays.cloned()) else {
                 let mut known = names(&self.state.resources);
                 known.extend(self.file.resources.iter().flatten().map(|(name, _)| name.to_string()));
-                self.wrong.push(format!("rules.{rule_name}.resources: there is no resource `{name}`{}", hint(name.as_str(), &known)));
+                self.wrong.push(format!(
+                    "rules.{rule_name}.resources: there is no resource `{name}`{}",
+                    hint(name.as_str(), &known)
+                ));
                 continue;
             };
             if !supports(&resource, rule.access_type) {
@@ -323,7 +351,9 @@ impl Plan<'_> {
 
     /// Whether `--prune` takes the resource away.
     fn is_pruned(&self, name: &str) -> bool {
-        let named = |all: &BTreeMap<_, _>| all.keys().any(|one: &quorate_core::ids::ResourceName| one.as_str() == name);
+        let named = |all: &BTreeMap<_, _>| {
+            all.keys().any(|one: &quorate_core::ids::ResourceName| one.as_str() == name)
+        };
         self.given.prune && self.file.resources.as_ref().is_some_and(|all| !named(all))
     }
 
@@ -338,7 +368,8 @@ impl Plan<'_> {
             if !in_file && !self.state.policies.contains_key(name) {
                 let mut known = names(&self.state.policies);
                 known.extend(self.file.policies.iter().flatten().map(|(name, _)| name.to_string()));
-                self.wrong.push(format!("rules.{rule_name}: there is no policy `{name}`{}", hint(name, &known)));
+                self.wrong
+                    .push(format!("rules.{rule_name}: there is no policy `{name}`{}", hint(name, &known)));
                 continue;
             }
             if let Some(schema) = self.state.schemas.get(name) {
@@ -357,23 +388,37 @@ impl Plan<'_> {
             call: Call::Delete { path: [path.to_owned(), name.clone()] },
         };
         if let Some(rules) = &self.file.rules {
-            let rest = self.state.rules.keys().filter(|name| !rules.keys().any(|one| one.as_str() == name.as_str()));
+            let rest =
+                self.state.rules.keys().filter(|name| !rules.keys().any(|one| one.as_str() == name.as_str()));
             self.steps.extend(rest.map(|name| gone("rules", "rule", name)));
         }
         if self.file.resources.is_some() {
-            let rest: Vec<&String> = self.state.resources.keys().filter(|name| self.is_pruned(name)).collect();
+            let rest: Vec<&String> =
+                self.state.resources.keys().filter(|name| self.is_pruned(name)).collect();
             self.steps.extend(rest.into_iter().map(|name| gone("resources", "resource", name)));
         }
         if let Some(users) = &self.file.users {
-            let in_groups = |id: &str| self.file.groups.iter().flatten().any(|(_, all)| all.iter().any(|one| one.as_str() == id));
+            let in_groups = |id: &str| {
+                self.file.groups.iter().flatten().any(|(_, all)| all.iter().any(|one| one.as_str() == id))
+            };
             let rest = self.state.users.iter().filter(|(id, user)| {
                 let named = users.keys().any(|one| one.as_str() == id.as_str()) || in_groups(id);
                 !named && user["active"] != json!(false) && id.as_str() != self.given.me
             });
             self.steps.extend(rest.map(|(id, _)| {
-                let fields = vec![Field { path: "active".to_owned(), before: Some(json!(true)), after: Some(json!(false)) }];
+                let fields = vec![Field {
+                    path: "active".to_owned(),
+                    before: Some(json!(true)),
+                    after: Some(json!(false)),
+                }];
                 let change = Change { action: Action::Change, what: "user", name: id.clone(), fields };
-                Step { change, call: Call::Put { path: ["users".to_owned(), id.clone()], body: json!({"active": false}) } }
+                Step {
+                    change,
+                    call: Call::Put {
+                        path: ["users".to_owned(), id.clone()],
+                        body: json!({"active": false}),
+                    },
+                }
             }));
         }
     }
@@ -388,7 +433,9 @@ fn only(before: Option<&Value>, after: &Value) -> Option<Value> {
 
 fn groups_of(user: &Value) -> BTreeSet<String> {
     let groups = user.get("groups").and_then(Value::as_array);
-    groups.map(|groups| groups.iter().filter_map(Value::as_str).map(str::to_owned).collect()).unwrap_or_default()
+    groups
+        .map(|groups| groups.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+        .unwrap_or_default()
 }
 
 fn supports(resource: &Value, kind: AccessType) -> bool {
@@ -400,7 +447,10 @@ fn supports(resource: &Value, kind: AccessType) -> bool {
 fn against_schema(schema: &Value, config: &Value) -> Vec<String> {
     let Ok(validator) = jsonschema::validator_for(schema) else { return Vec::new() };
     let errors = validator.iter_errors(config);
-    errors.map(|error| format!("{}: {error}", error.instance_path().to_string().replace('/', "."))).take(3).collect()
+    errors
+        .map(|error| format!("{}: {error}", error.instance_path().to_string().replace('/', ".")))
+        .take(3)
+        .collect()
 }
 
 fn hint(given: &str, known: &[String]) -> String {

@@ -120,10 +120,15 @@ impl Resources {
     /// Runs the verb.
     pub(super) async fn run(self, context: &Context) -> Ending {
         match self {
-            Self::List => list(context, "resources", &["kind", "command", "access_types", "max_duration", "attributes"]).await,
+            Self::List => {
+                list(context, "resources", &["kind", "command", "access_types", "max_duration", "attributes"])
+                    .await
+            }
             Self::Show(Resource { name }) => show(context, "resources", name.as_str()).await,
             Self::Put(put) => put.run(context).await,
-            Self::Delete(DeleteResource { name, yes }) => delete(context, "resource", name.as_str(), yes).await,
+            Self::Delete(DeleteResource { name, yes }) => {
+                delete(context, "resource", name.as_str(), yes).await
+            }
         }
     }
 }
@@ -132,7 +137,9 @@ impl Rules {
     /// Runs the verb.
     pub(super) async fn run(self, context: &Context) -> Ending {
         match self {
-            Self::List => list(context, "rules", &["access_type", "resources", "required_groups", "policies"]).await,
+            Self::List => {
+                list(context, "rules", &["access_type", "resources", "required_groups", "policies"]).await
+            }
             Self::Show(Rule { name }) => show(context, "rules", name.as_str()).await,
             Self::Put(put) => put.run(context).await,
             Self::Delete(DeleteRule { name, yes }) => delete(context, "rule", name.as_str(), yes).await,
@@ -163,12 +170,15 @@ fn cell(column: &str, value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(|item| words::plain(item.get("policy").unwrap_or(item))).collect();
+            let items: Vec<String> =
+                items.iter().map(|item| words::plain(item.get("policy").unwrap_or(item))).collect();
             if column == "command" { words::command_line(&items) } else { items.join(", ") }
         }
-        Value::Object(fields) => {
-            fields.iter().map(|(name, value)| format!("{name}={}", words::plain(value))).collect::<Vec<_>>().join(", ")
-        }
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| format!("{name}={}", words::plain(value)))
+            .collect::<Vec<_>>()
+            .join(", "),
         other => words::plain(other),
     }
 }
@@ -183,21 +193,27 @@ async fn show(context: &Context, what: &str, name: &str) -> Ending {
 fn as_file(thing: &Value) -> Result<String, Failure> {
     let mut file = serde_json::Map::new();
     for (name, value) in thing.as_object().into_iter().flatten() {
-        let is_empty = value.is_null() || value.as_array().is_some_and(Vec::is_empty)
-            || value.as_object().is_some_and(serde_json::Map::is_empty) || value.as_str() == Some("");
+        let is_empty = value.is_null()
+            || value.as_array().is_some_and(Vec::is_empty)
+            || value.as_object().is_some_and(serde_json::Map::is_empty)
+            || value.as_str() == Some("");
         if is_empty || matches!(name.as_str(), "revision" | "warnings") {
             continue;
         }
         let value = match (name.as_str(), value.as_array()) {
             ("secrets", Some(names)) => {
-                let sources = names.iter().filter_map(Value::as_str).map(|name| (name.to_owned(), json!({"env": name})));
+                let sources = names
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .map(|name| (name.to_owned(), json!({"env": name})));
                 Value::Object(sources.collect())
             }
             _ => value.clone(),
         };
         file.insert(name.clone(), value);
     }
-    serde_saphyr::to_string(&Value::Object(file)).map_err(|error| Failure::failed(format!("it cannot be shown: {error}")))
+    serde_saphyr::to_string(&Value::Object(file))
+        .map_err(|error| Failure::failed(format!("it cannot be shown: {error}")))
 }
 
 async fn delete(context: &Context, what: &str, name: &str, yes: bool) -> Ending {
@@ -258,7 +274,14 @@ impl PutRule {
     }
 }
 
-async fn put(context: &Context, gateway: &Gateway, what: &'static str, name: &str, before: Option<&Answer>, body: Value) -> Ending {
+async fn put(
+    context: &Context,
+    gateway: &Gateway,
+    what: &'static str,
+    name: &str,
+    before: Option<&Answer>,
+    body: Value,
+) -> Ending {
     let answer = gateway.put(&[&format!("{what}s"), name], body).await?;
     for warning in warnings(&answer) {
         context.screen.say(&format!("{} {warning}", context.screen.err.yellow("note:")));
@@ -270,9 +293,16 @@ async fn put(context: &Context, gateway: &Gateway, what: &'static str, name: &st
         }
         value
     };
-    let change = diff::Change::between(what, name, before.map(|before| shown(before.raw())).as_ref(), &shown(answer.raw()));
+    let change = diff::Change::between(
+        what,
+        name,
+        before.map(|before| shown(before.raw())).as_ref(),
+        &shown(answer.raw()),
+    );
     let paint = context.screen.out;
-    context.screen.result(answer.raw(), || change.map_or(format!("{what} {name} is as it was\n"), |change| change.show(paint)))
+    context.screen.result(answer.raw(), || {
+        change.map_or(format!("{what} {name} is as it was\n"), |change| change.show(paint))
+    })
 }
 
 #[cfg(test)]
@@ -295,7 +325,8 @@ mod tests {
             "name": "prod", "kind": "postgres", "agent": "default", "command": ["psql", "-c", "a: b # c\n"], "secrets": ["PW"],
             "attributes": {}, "access_types": ["command"], "max_duration": "8h", "standing_groups": [], "plugins": ["slack"], "revision": 1,
         });
-        let back: file::Resource = file::parse(Path::new("r"), &as_file(&resource).unwrap(), &RESOURCE).unwrap();
+        let back: file::Resource =
+            file::parse(Path::new("r"), &as_file(&resource).unwrap(), &RESOURCE).unwrap();
         let mut expected = resource.clone();
         expected.as_object_mut().unwrap().retain(|name, _| !matches!(name.as_str(), "name" | "revision"));
         assert_eq!(back.canonical(), expected);

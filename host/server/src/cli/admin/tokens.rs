@@ -75,7 +75,9 @@ impl Tokens {
             }
             Self::Revoke(Revoke { id }) => {
                 gateway.delete(&["me", "tokens", &id]).await?;
-                context.screen.result(&json!({"revoked": id}), || format!("token {} no longer works\n", words::clean(&id)))
+                context.screen.result(&json!({"revoked": id}), || {
+                    format!("token {} no longer works\n", words::clean(&id))
+                })
             }
         }
     }
@@ -87,7 +89,13 @@ fn list_text(context: &Context, answer: &Answer) -> Result<String, Failure> {
     let when = |at: Option<Timestamp>| at.map(|at| words::relative(at, now)).unwrap_or_default();
     let rows = tokens.into_iter().map(|token| {
         let current = if token.current { "this one" } else { "" };
-        vec![token.id, words::short(&token.label, 40), when(token.issued_at), when(token.expires_at), current.to_owned()]
+        vec![
+            token.id,
+            words::short(&token.label, 40),
+            when(token.issued_at),
+            when(token.expires_at),
+            current.to_owned(),
+        ]
     });
     Ok(words::table(&["ID", "LABEL", "MADE", "EXPIRES", ""], rows.collect(), context.screen.width))
 }

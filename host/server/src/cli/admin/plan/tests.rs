@@ -5,11 +5,14 @@ use crate::cli::admin::file::{GATEWAY, parse};
 use crate::cli::words::Paint;
 
 const PROD: &str = "resources:\n  prod:\n    command: [psql]\n    secrets: {PW: {env: PW}}\n";
-const RULE: &str = "rules:\n  prod:\n    access_type: just-in-time\n    resources: [prod]\n    approval_groups: [dba]\n";
+const RULE: &str =
+    "rules:\n  prod:\n    access_type: just-in-time\n    resources: [prod]\n    approval_groups: [dba]\n";
 
 fn state() -> State {
     let mut state = State::default();
-    state.users.insert("root".into(), json!({"id": "root", "email": "", "groups": ["admin"], "active": true}));
+    state
+        .users
+        .insert("root".into(), json!({"id": "root", "email": "", "groups": ["admin"], "active": true}));
     state.users.insert("bob".into(), json!({"id": "bob", "email": "", "groups": ["old"], "active": true}));
     for policy in ["group-quorum", "duration-cap", "bypass"] {
         state.policies.insert(policy.into(), json!({"name": policy, "versions": [], "active": "0"}));
@@ -85,7 +88,10 @@ fn a_secret_that_is_there_is_kept_unless_it_is_to_be_set_again() {
     let Call::Put { body, .. } = &steps[0].call else { panic!("{:?}", steps[0].call) };
     assert_eq!(body["secrets"], json!({"PW": null}));
     let again = planned(PROD, &state, &With { set_secrets: true, ..With::default() }).unwrap();
-    assert_eq!(again[0].change.show(Paint(false)), "~ resource prod\n    ~ secrets.PW: (set) → (set again)\n");
+    assert_eq!(
+        again[0].change.show(Paint(false)),
+        "~ resource prod\n    ~ secrets.PW: (set) → (set again)\n"
+    );
 }
 
 #[test]
@@ -104,10 +110,13 @@ fn members_of_groups_are_found_and_others_leave_them() {
 #[test]
 fn what_users_and_groups_say_must_agree() {
     let wrong = wrong("users: {bob: {groups: [dev]}}\ngroups: {dba: [bob, bop]}\n", &state());
-    assert_eq!(wrong, [
-        "groups.dba: there is no user `bop`, did you mean `bob`?",
-        "users.bob.groups and groups.dba do not agree on whether bob is in dba",
-    ]);
+    assert_eq!(
+        wrong,
+        [
+            "groups.dba: there is no user `bop`, did you mean `bob`?",
+            "users.bob.groups and groups.dba do not agree on whether bob is in dba",
+        ]
+    );
 }
 
 #[test]
@@ -119,12 +128,15 @@ rules:
   a: {access_type: just-in-time, resources: [prod], approval_groups: [dba]}
   b: {access_type: command, resources: [prd], policies: [{policy: group-quorom}]}
 ";
-    assert_eq!(wrong(text, &state()), [
-        "resources.prod.secrets.PW: the environment variable `NOT_SET` is not set",
-        "rules.a: prod does not support just-in-time access",
-        "rules.b.resources: there is no resource `prd`, did you mean `prod`?",
-        "rules.b: there is no policy `group-quorom`, did you mean `group-quorum`?",
-    ]);
+    assert_eq!(
+        wrong(text, &state()),
+        [
+            "resources.prod.secrets.PW: the environment variable `NOT_SET` is not set",
+            "rules.a: prod does not support just-in-time access",
+            "rules.b.resources: there is no resource `prd`, did you mean `prod`?",
+            "rules.b: there is no policy `group-quorom`, did you mean `group-quorum`?",
+        ]
+    );
 }
 
 #[test]
@@ -154,7 +166,8 @@ fn prune_takes_away_what_is_not_named_and_never_whoever_asks() {
 #[test]
 fn a_policy_is_loaded_when_its_component_is_new_and_left_alone_when_it_decides() {
     let component = |bytes: &[u8]| Component { digest: Digest::of(bytes), bytes: bytes.to_vec() };
-    let with = With { components: BTreeMap::from([("eyes".to_owned(), component(b"new"))]), ..With::default() };
+    let with =
+        With { components: BTreeMap::from([("eyes".to_owned(), component(b"new"))]), ..With::default() };
     let text = "policies: {eyes: {file: x.wasm, reason: why}}\n";
     let load = planned(text, &state(), &with).unwrap();
     assert_eq!(load[0].call, Call::Load { policy: "eyes".into(), activate: true, reason: "why".into() });
