@@ -32,6 +32,8 @@ pub(super) enum Io {
     Sent,
     /// The client says something.
     Frame(FromClient),
+    /// The client is there, and that is all it says.
+    Heard,
 }
 
 /// The connection is of no use any more; why, for people.
@@ -89,23 +91,18 @@ impl Connection {
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<Io, Lost>> {
-        while let Poll::Ready(received) = self.socket.poll_next_unpin(context) {
-            self.heard = Instant::now();
-            let lost = |why: String| Poll::Ready(Err(Lost(why)));
-            match received {
-                Some(Ok(Message::Binary(bytes))) => {
-                    return match FromClient::decode(&bytes) {
-                        Ok(frame) => Poll::Ready(Ok(Io::Frame(frame))),
-                        Err(bad) => lost(format!("the client sent {bad}")),
-                    };
-                }
-                Some(Ok(Message::Text(_))) => return lost("the client sent text instead of a frame".to_owned()),
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                Some(Ok(Message::Close(_))) => return lost("the client closed the connection".to_owned()),
-                Some(Err(_)) | None => return Poll::Ready(Err(Lost::broken())),
-            }
-        }
-        Poll::Pending
+        let Poll::Ready(received) = self.socket.poll_next_unpin(context) else { return Poll::Pending };
+        self.heard = Instant::now();
+        Poll::Ready(match received {
+            Some(Ok(Message::Binary(bytes))) => match FromClient::decode(&bytes) {
+                Ok(frame) => Ok(Io::Frame(frame)),
+                Err(bad) => Err(Lost(format!("the client sent {bad}"))),
+            },
+            Some(Ok(Message::Text(_))) => Err(Lost("the client sent text instead of a frame".to_owned())),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(Io::Heard),
+            Some(Ok(Message::Close(_))) => Err(Lost("the client closed the connection".to_owned())),
+            Some(Err(_)) | None => Err(Lost::broken()),
+        })
     }
 
     /// The first frame.

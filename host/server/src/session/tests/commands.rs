@@ -3,7 +3,10 @@
 use super::*;
 
 async fn run(world: &World, request: &RequestId, command: &Command) -> (String, String, Ended) {
-    let mut client = world.connect("ann", request).await;
+    run_by(world.connect("ann", request).await, command).await
+}
+
+async fn run_by(mut client: Client, command: &Command) -> (String, String, Ended) {
     client.send(FromClient::Command(command.clone())).await;
     let (mut stdout, mut stderr) = (String::new(), String::new());
     loop {
@@ -31,15 +34,17 @@ async fn a_command_gets_its_input_and_arguments_and_keeps_its_streams_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t4_a_command_runs_once_also_where_two_clients_are_there_at_once() {
+async fn t4_a_command_runs_once_also_where_four_clients_are_there_at_once() {
     let world = World::start().await;
     let runs = tempfile::NamedTempFile::new().unwrap();
     world.resource("prod", &["sh", "-c", &format!("echo run >> {}; cat", runs.path().display())]).await;
     let what = command("select 1;\n", &[]);
     let request = world.approved("ann", "prod", &what).await;
-    let both = futures_util::future::join_all([(); 4].map(|()| run(&world, &request, &what))).await;
+    // All are let in, because it has not run yet.
+    let clients = futures_util::future::join_all([(); 4].map(|()| world.connect("ann", &request))).await;
+    let runs_at_once = clients.into_iter().map(|client| run_by(client, &what));
     let (ran, refused): (Vec<_>, Vec<_>) =
-        both.into_iter().partition(|(_, _, ended)| ended.reason == wire::EndReason::Exited);
+        futures_util::future::join_all(runs_at_once).await.into_iter().partition(|(_, _, ended)| ended.reason == wire::EndReason::Exited);
     assert_eq!((ran.len(), refused.len()), (1, 3));
     assert_eq!(ran[0].0, "select 1;\n");
     for (stdout, _, ended) in refused {

@@ -143,9 +143,9 @@ async fn a_client_that_answers_nothing_counts_as_gone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_only_answers_pings_is_kept() {
     let world = World::start().await;
-    let limits = Limits { ping_seconds: 1, silence_seconds_max: 2, ..Limits::default() };
+    let limits = Limits { ping_seconds: 1, silence_seconds_max: 4, ..Limits::default() };
     world.app().sessions.limit(limits);
-    let request = world.open(&["sh", "-c", "sleep 4; echo awake; cat"]).await;
+    let request = world.open(&["sh", "-c", "sleep 6; echo awake; cat"]).await;
     let mut client = world.connect("ann", &request).await;
     client.until("awake").await;
     assert_eq!(world.end(), None);
