@@ -209,7 +209,7 @@ fn not_understood(error: &clap::Error, environment: &Environment) -> ExitCode {
 /// An error of the parser on one line, with the way to the right help.
 fn one_line(rendered: &str) -> String {
     let mut said = Vec::new();
-    let mut usage = "quorate";
+    let mut usage = "";
     for line in rendered.lines().map(str::trim).filter(|line| !line.is_empty()) {
         if let Some(form) = line.strip_prefix("Usage: ") {
             usage = form;
@@ -220,8 +220,10 @@ fn one_line(rendered: &str) -> String {
     said.retain(|line| !line.starts_with("For more information"));
     // The words before the first that stands for something else name the command.
     let is_word = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-');
-    let command: Vec<&str> = usage.split(' ').take_while(is_word).collect();
-    format!("{}: see `{} --help`", said.join(" "), command.join(" "))
+    let command: Vec<&str> = usage.split_whitespace().take_while(is_word).collect();
+    let said = said.join(" ");
+    // A wrong value comes with what is right, and without a usage.
+    if command.is_empty() { said } else { format!("{said}: see `{} --help`", command.join(" ")) }
 }
 
 fn closing() -> String {

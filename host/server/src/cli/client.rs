@@ -349,7 +349,8 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut next = error.source().or(Some(error));
     while let Some(error) = next {
         let text = error.to_string();
-        if !words.iter().any(|said| said.contains(&text)) {
+        // Which layer of the client it was says nothing to people.
+        if !text.starts_with("client error") && !words.iter().any(|said| said.contains(&text)) {
             words.push(text);
         }
         next = error.source();

@@ -349,7 +349,13 @@ impl Request {
         let what = self.state.to_lowercase().replace('_', " ");
         let Some(ended) = &self.ended else { return what };
         let by = if ended.by.is_empty() { String::new() } else { format!(" by {}", ended.by) };
-        let why = if ended.why.is_empty() { String::new() } else { format!(": {}", ended.why) };
+        // Policies say who rejected as well; once is enough.
+        let said = format!("{what}{by}");
+        let why = ended
+            .why
+            .strip_prefix(&said)
+            .map_or(ended.why.as_str(), |rest| rest.trim_start_matches([':', ' ']));
+        let why = if why.is_empty() { String::new() } else { format!(": {why}") };
         format!("{what}{by} at {}{why}", words::time(ended.at))
     }
 }
@@ -446,6 +452,23 @@ pub(super) mod tests {
             r["ended"] = json!({"by": "the deadline", "why": "", "at": "2026-11-23T11:00:00Z"});
         });
         assert_eq!(request.ending(), "timed out by the deadline at 2026-11-23 11:00:00 UTC");
+    }
+
+    #[test]
+    fn who_rejected_is_said_once() {
+        let ending = |why: &str| {
+            let ended = json!({"by": "bob", "why": why, "at": "2026-11-23T11:00:00Z"});
+            request(|r| {
+                r["state"] = json!("REJECTED");
+                r["ended"] = ended;
+            })
+            .ending()
+        };
+        assert_eq!(
+            ending("rejected by bob: not today"),
+            "rejected by bob at 2026-11-23 11:00:00 UTC: not today"
+        );
+        assert_eq!(ending("rejected by bob"), "rejected by bob at 2026-11-23 11:00:00 UTC");
     }
 
     #[test]

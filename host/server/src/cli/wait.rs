@@ -87,7 +87,7 @@ pub(super) async fn approval(
                     progress.change(&request, &now, context.clock.now());
                     request = now;
                 }
-                Heard::Lost(why) => progress.lost(&why, &request, context.clock.now()),
+                Heard::Lost => progress.lost(&request, context.clock.now()),
                 Heard::Refused(failure) => { progress.end(); return Err(failure); }
             }
         }
@@ -169,7 +169,7 @@ async fn cancel(
 /// What is heard about a request.
 enum Heard {
     Request(Answer),
-    Lost(String),
+    Lost,
     Refused(Failure),
 }
 
@@ -225,7 +225,7 @@ async fn follow(gateway: Gateway, id: String, tell: mpsc::Sender<Heard>) {
         };
         // What the gateway refuses, it refuses again; everything else may pass.
         let is_final = failure.exit == Exit::Refused && failure.code() != Some("rate-limited");
-        let heard = if is_final { Heard::Refused(failure) } else { Heard::Lost(failure.line()) };
+        let heard = if is_final { Heard::Refused(failure) } else { Heard::Lost };
         if tell.send(heard).await.is_err() || is_final {
             return;
         }
@@ -290,12 +290,10 @@ impl<'a> Progress<'a> {
         self.tick(after, now);
     }
 
-    fn lost(&mut self, why: &str, request: &Request, now: Timestamp) {
+    fn lost(&mut self, request: &Request, now: Timestamp) {
         if !self.is_lost {
             self.is_lost = true;
-            self.line(&format!(
-                "the connection to the gateway is lost ({why}); the request lives on, trying again"
-            ));
+            self.line("the gateway cannot be reached; the request lives on, trying again");
         }
         self.tick(request, now);
     }
