@@ -29,10 +29,9 @@ pub(crate) fn gateway_stopped() -> End {
 /// The command ended by itself.
 pub(super) fn exited(exit: Exit) -> End {
     let message = match (exit.code, exit.signal) {
-        (Some(0), _) => "the program ended".to_owned(),
-        (Some(code), _) => format!("the program ended with exit code {code}"),
+        (Some(code @ (1.. | ..=-1)), _) => format!("the program ended with exit code {code}"),
         (None, Some(signal)) => format!("the program was ended by signal {signal}"),
-        (None, None) => "the program ended".to_owned(),
+        (Some(0), _) | (None, None) => "the program ended".to_owned(),
     };
     End { reason: EndReason::Exited, message, exit_code: Some(exit.shell_code()) }
 }

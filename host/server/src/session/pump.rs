@@ -176,7 +176,8 @@ impl<'a> Pump<'a> {
     /// When a client that is not heard of counts as gone.
     fn silent_at(&self) -> Instant {
         let Parts { connection, limits, .. } = &self.parts;
-        let seconds = if connection.is_ready() { limits.silence_seconds_max } else { limits.stall_seconds_max };
+        let seconds =
+            if connection.is_ready() { limits.silence_seconds_max } else { limits.stall_seconds_max };
         connection.heard() + Duration::from_secs(seconds)
     }
 

@@ -141,14 +141,17 @@ impl World {
         request: &str,
         protocol: &str,
     ) -> Result<Client, tungstenite::Error> {
-        let url = format!("ws://{}/api/requests/{request}/session?rows=40&cols=100&term=xterm", self.running.address());
+        let url = format!(
+            "ws://{}/api/requests/{request}/session?rows=40&cols=100&term=xterm",
+            self.running.address()
+        );
         let mut call = url.into_client_request()?;
         let headers = call.headers_mut();
         if let Some(token) = token {
             headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
         }
         headers.insert("sec-websocket-protocol", protocol.parse().unwrap());
-        let (socket, _) = in_time("the upgrade", tokio_tungstenite::connect_async(call)).await?;
+        let (socket, _) = in_time("the upgrade", Box::pin(tokio_tungstenite::connect_async(call))).await?;
         Ok(Client { socket, output: String::new(), notices: Vec::new() })
     }
 
@@ -194,7 +197,9 @@ impl World {
 }
 
 fn refusal(upgrade: Result<Client, tungstenite::Error>) -> (u16, String, String) {
-    let Err(tungstenite::Error::Http(response)) = upgrade.map(|_| "a session") else { panic!("not refused over HTTP") };
+    let Err(tungstenite::Error::Http(response)) = upgrade.map(|_| "a session") else {
+        panic!("not refused over HTTP")
+    };
     let body: Value = serde_json::from_slice(response.body().as_deref().unwrap()).unwrap();
     let text = |name: &str| body[name].as_str().unwrap().to_owned();
     (response.status().as_u16(), text("type").replace("/problems/", ""), text("detail"))

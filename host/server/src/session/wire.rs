@@ -371,7 +371,9 @@ mod tests {
         assert_eq!(decode(&[SIGNAL, 9]), Err(BadFrame::Malformed { tag: SIGNAL }));
         assert_eq!(decode(&[SIGNAL, 0]), Err(BadFrame::Malformed { tag: SIGNAL }));
         assert_eq!(decode(&[END_OF_INPUT, 1]), Err(BadFrame::Malformed { tag: END_OF_INPUT }));
-        for command in [&[COMMAND, 0][..], &[COMMAND, 0, 1, 0, 0, 0, 2, b'x'], &[COMMAND, 9, 9], &[COMMAND, 0, 0, 255]] {
+        for command in
+            [&[COMMAND, 0][..], &[COMMAND, 0, 1, 0, 0, 0, 2, b'x'], &[COMMAND, 9, 9], &[COMMAND, 0, 0, 255]]
+        {
             assert_eq!(decode(command), Err(BadFrame::Malformed { tag: COMMAND }), "{command:?}");
         }
         let large = vec![INPUT; FRAME_BYTES_MAX + 1];

@@ -43,8 +43,10 @@ async fn t4_a_command_runs_once_also_where_four_clients_are_there_at_once() {
     // All are let in, because it has not run yet.
     let clients = futures_util::future::join_all([(); 4].map(|()| world.connect("ann", &request))).await;
     let runs_at_once = clients.into_iter().map(|client| run_by(client, &what));
-    let (ran, refused): (Vec<_>, Vec<_>) =
-        futures_util::future::join_all(runs_at_once).await.into_iter().partition(|(_, _, ended)| ended.reason == wire::EndReason::Exited);
+    let (ran, refused): (Vec<_>, Vec<_>) = futures_util::future::join_all(runs_at_once)
+        .await
+        .into_iter()
+        .partition(|(_, _, ended)| ended.reason == wire::EndReason::Exited);
     assert_eq!((ran.len(), refused.len()), (1, 3));
     assert_eq!(ran[0].0, "select 1;\n");
     for (stdout, _, ended) in refused {

@@ -55,7 +55,8 @@ async fn d5_nothing_that_is_typed_after_the_end_reaches_the_program() {
     eventually("what was typed before", || written() == "before\n").await;
     world.hand.advance(2 * 3600);
     // The connection may be closed already.
-    let _ = client.socket.send(Message::Binary(FromClient::Input(Bytes::from_static(b"after\n")).encode())).await;
+    let _ =
+        client.socket.send(Message::Binary(FromClient::Input(Bytes::from_static(b"after\n")).encode())).await;
     assert_eq!(client.ended().await.reason, wire::EndReason::Expired);
     world.nothing_lives().await;
     assert_eq!(written(), "before\n");
@@ -157,11 +158,15 @@ async fn an_admin_ends_one_session_and_the_grant_stays() {
     let request = world.open(&CAT).await;
     let mut client = world.connect("ann", &request).await;
     let pid = client.pid().await;
-    let end = End { reason: EndReason::Ended, message: "ended by root: maintenance".to_owned(), exit_code: None };
+    let end =
+        End { reason: EndReason::Ended, message: "ended by root: maintenance".to_owned(), exit_code: None };
     let id = world.session().id;
     world.app().lifecycle.end_session(&id, end, Actor::User(user("root"))).await.unwrap();
     let ended = client.ended().await;
-    assert_eq!((ended.reason, ended.message.as_str()), (wire::EndReason::Ended, "ended by root: maintenance"));
+    assert_eq!(
+        (ended.reason, ended.message.as_str()),
+        (wire::EndReason::Ended, "ended by root: maintenance")
+    );
     eventually("the program to be gone", || !lives(pid)).await;
     world.connect("ann", &request).await.pid().await;
 }
