@@ -63,7 +63,9 @@ pub(super) async fn open(
         .read_buffer_size(16 * 1024)
         .protocols([PROTOCOL]);
     if upgrade.selected_protocol().is_none() {
-        return Err(Problem::bad_request(format!("this gateway speaks `{PROTOCOL}`; name it as sub-protocol")));
+        return Err(Problem::bad_request(format!(
+            "this gateway speaks `{PROTOCOL}`; name it as sub-protocol"
+        )));
     }
     Ok(upgrade.on_upgrade(move |socket| session::serve(slot, id, way, socket)))
 }
