@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn who_waits_gets_the_place_that_is_given_back() {
-        let permits = Permits::new(1, Duration::from_secs(60));
+        let permits = Permits::new(1, Duration::from_mins(1));
         let first = permits.take();
         std::thread::scope(|scope| {
             let second = scope.spawn(|| permits.take().is_some());
