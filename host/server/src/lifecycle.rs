@@ -361,8 +361,19 @@ impl Lifecycle {
     {
         let plan = Arc::new(plan);
         for _ in 0..ATTEMPTS_MAX {
-            let (inner, plan) = (Arc::clone(&self.0), Arc::clone(&plan));
-            let planned = tokio::task::spawn_blocking(move || plan(&inner, inner.now())).await;
+            let (inner, plan, known) = (Arc::clone(&self.0), Arc::clone(&plan), key.clone());
+            let planned = tokio::task::spawn_blocking(move || {
+                // Before anything is planned: what was made once is refused when it
+                // is planned again.
+                inner.check_key(known.as_ref())?;
+                let planned = plan(&inner, inner.now());
+                if !matches!(&planned, Ok(Some(Plan { outcome: Ok(_), .. }))) {
+                    // It may have been made meanwhile, by the same change at once.
+                    inner.check_key(known.as_ref())?;
+                }
+                planned
+            })
+            .await;
             let Some(Plan { mut append, outcome }) = planned.map_err(anyhow::Error::new)?? else {
                 return Ok(None);
             };
@@ -385,6 +396,18 @@ impl Lifecycle {
 impl Inner {
     fn now(&self) -> Timestamp {
         self.clock.now().max(self.ledger.last_at())
+    }
+
+    /// Refuses what was made before under this key.
+    fn check_key(&self, key: Option<&Key>) -> Result<(), Error> {
+        let Some(key) = key else { return Ok(()) };
+        match self.ledger.answered(&key.user, &key.key, self.now())? {
+            None => Ok(()),
+            Some((fingerprint, stored)) if fingerprint == key.fingerprint => {
+                Err(Error::Repeated(stored.answers))
+            }
+            Some(_) => Err(Error::KeyReused),
+        }
     }
 
     fn request(&self, id: &RequestId) -> Result<Request, Error> {

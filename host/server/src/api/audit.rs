@@ -82,6 +82,7 @@ pub(super) struct EntryQuery {
     until: Option<Timestamp>,
     /// `oldest` first, or `newest`.
     #[serde(default)]
+    #[param(inline)]
     order: First,
     /// Items on a page, 1 to 200.
     limit: Option<usize>,

@@ -49,6 +49,7 @@ pub(super) struct RequestQuery {
     until: Option<Timestamp>,
     /// `waiting` for my vote, `mine`, or `all` that I may see.
     #[serde(default)]
+    #[param(inline)]
     inbox: Inbox,
     /// Items on a page, 1 to 200.
     limit: Option<usize>,

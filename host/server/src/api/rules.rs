@@ -258,14 +258,17 @@ impl RuleBody {
         if let Some(max) = &self.max_duration {
             policies.push(used("duration-cap", json!({ "max": max }))?);
         }
-        policies.push(used(
-            "bypass",
-            json!({
-                "force_groups": self.force_approval_groups.as_deref().unwrap_or_default(),
-                "skip_groups": self.skip_groups.as_deref().unwrap_or_default(),
-                "admins_approve_themselves": self.admins_approve_themselves.unwrap_or(true),
-            }),
-        )?);
+        let force = self.force_approval_groups.as_deref().unwrap_or_default();
+        let skip = self.skip_groups.as_deref().unwrap_or_default();
+        let admins = self.admins_approve_themselves.unwrap_or(true);
+        if admins || !force.is_empty() || !skip.is_empty() {
+            policies.push(used(
+                "bypass",
+                json!({
+                    "force_groups": force, "skip_groups": skip, "admins_approve_themselves": admins,
+                }),
+            )?);
+        }
         Ok(policies)
     }
 }

@@ -19,10 +19,11 @@ use quorate_core::session::Session;
 use quorate_core::user::User;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Params, Row};
 
-use super::OpenError;
+use super::{OpenError, Stored};
 use super::schema;
 use super::seal::{digest_of, int, micros, number};
 use super::views;
+use super::writer::forgotten_at;
 
 /// How many connections are kept for the next reader.
 const IDLE_MAX: usize = 4;
@@ -199,6 +200,21 @@ impl Reader {
     /// The digest of the token for the first admin.
     pub fn setup_token(&self) -> Result<Option<Digest>, ReadError> {
         Ok(self.one("SELECT hash FROM setup_token", [], |row| digest_of(row, 0))?.flatten())
+    }
+
+    /// What was appended under an idempotency key that is still known at `now`, with
+    /// the fingerprint of what was asked.
+    pub fn answered(
+        &self,
+        user: &str,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<(Digest, Stored)>, ReadError> {
+        let sql = "SELECT fingerprint, answers FROM keys WHERE user = ?1 AND key = ?2 AND at > ?3";
+        self.one(sql, (user, key, forgotten_at(now)), |row| {
+            let fingerprint = digest_of(row, 0)?.unwrap_or(Digest::ZERO);
+            Ok((fingerprint, Stored { answers: row.get(1)? }))
+        })
     }
 
     /// How large the ledger is.

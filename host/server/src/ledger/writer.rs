@@ -255,7 +255,8 @@ fn store_key(connection: &Connection, key: &Key, at: Timestamp) -> rusqlite::Res
     Ok(())
 }
 
-fn forgotten_at(now: Timestamp) -> i64 {
+/// The last time at which a key was given that is not known any more at `now`.
+pub(super) fn forgotten_at(now: Timestamp) -> i64 {
     micros(now).saturating_sub(KEY_HOURS * 3600 * 1_000_000)
 }
 

@@ -36,6 +36,7 @@ async fn a_gateway_with_an_admin_offers_no_set_up() {
 #[tokio::test]
 async fn a_wrong_password_and_an_unknown_name_get_the_same_answer() {
     let world = World::start().await;
+    world.give_password("ann").await;
     let login = |user: &str, password: &str| json!({"user": user, "password": password});
     let mut details = Vec::new();
     for (user, password) in
@@ -52,6 +53,7 @@ async fn a_wrong_password_and_an_unknown_name_get_the_same_answer() {
 #[tokio::test]
 async fn logins_are_limited_by_name_and_come_back_with_time() {
     let world = World::start().await;
+    world.give_password("ann").await;
     let wrong = || json!({"user": "ann", "password": "wrong password"});
     let mut limited = None;
     for tries in 0..20 {
@@ -96,6 +98,7 @@ async fn logins_are_limited_by_address_whatever_the_name() {
 #[tokio::test]
 async fn a_token_ends_with_its_time() {
     let world = World::start().await;
+    world.give_password("ann").await;
     let answer = world.post("/api/login", "", json!({"user": "ann", "password": PASSWORD})).await;
     let ends: Timestamp = answer.assert_ok()["expires_at"].as_str().unwrap().parse().unwrap();
     let token = answer.json["token"].as_str().unwrap();

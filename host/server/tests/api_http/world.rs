@@ -1,5 +1,8 @@
 //! A gateway with people, and short ways to talk to it.
 
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
 use quorate::app::{App, Running};
 use quorate::clock::{Clock, ManualClock};
 use quorate::config::Config;
@@ -26,6 +29,8 @@ pub(crate) struct World {
     pub(crate) root: String,
     base: String,
     http: Client,
+    /// Who has a password: a hash takes long, so people get one when they need it.
+    with_password: Mutex<BTreeSet<String>>,
     _folder: tempfile::TempDir,
 }
 
@@ -39,7 +44,10 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) async fn of(request: RequestBuilder) -> Self {
-        let response = request.send().await.unwrap();
+        Self::read(request.send().await.unwrap()).await
+    }
+
+    pub(crate) async fn read(response: reqwest::Response) -> Self {
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.unwrap();
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
@@ -87,7 +95,8 @@ pub(crate) async fn fresh() -> (World, String) {
     let set_up = running.setup_token.clone().unwrap();
     let base = format!("http://{}", running.address());
     let http = Client::builder().build().unwrap();
-    (World { running, hand, root: String::new(), base, http, _folder: folder }, set_up)
+    let with_password = Mutex::default();
+    (World { running, hand, root: String::new(), base, http, with_password, _folder: folder }, set_up)
 }
 
 impl World {
@@ -100,7 +109,7 @@ impl World {
         answer.assert_ok();
         world.root = answer.json["token"].as_str().unwrap().to_owned();
         for (name, groups) in PEOPLE {
-            let body = json!({"groups": groups, "password": PASSWORD});
+            let body = json!({"groups": groups});
             world.put(&format!("/api/users/{name}"), &world.root, body).await.assert_ok();
         }
         let body = json!({"kind": "postgres", "command": ["psql"], "secrets": {"PGPASSWORD": "hunter2"}});
@@ -149,9 +158,18 @@ impl World {
     }
 
     pub(crate) async fn log_in(&self, user: &str) -> String {
+        self.give_password(user).await;
         let body = json!({"user": user, "password": PASSWORD});
         let answer = self.post("/api/login", "", body).await;
         answer.assert_ok()["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Sees to it that somebody has the usual password.
+    pub(crate) async fn give_password(&self, user: &str) {
+        if self.with_password.lock().unwrap().insert(user.to_owned()) {
+            let body = json!({"password": PASSWORD});
+            self.put(&format!("/api/users/{user}"), &self.root, body).await.assert_ok();
+        }
     }
 
     /// A request of somebody for `prod`, by id.
