@@ -1,6 +1,13 @@
 //! The HTTP API against a real gateway on a temporary ledger: who may do what, what
 //! bad input gets, and what a client can rely on.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says what it takes for granted, and so do its helpers"
+)]
+
 #[path = "api_http/access.rs"]
 mod access;
 #[path = "api_http/bad_input.rs"]

@@ -29,8 +29,8 @@ impl Events {
     async fn next(&mut self) -> Option<(String, Value)> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
-                let event = event.to_owned();
-                self.text = rest.to_owned();
+                let (event, rest) = (event.to_owned(), rest.to_owned());
+                self.text = rest;
                 let field =
                     |name: &str| event.lines().find_map(|line| line.strip_prefix(name).map(str::trim));
                 if let Some(data) = field("data:") {
