@@ -55,8 +55,9 @@ pub(in crate::cli) struct Conn {
     plugins: Vec<String>,
     /// A secret for the program's environment: NAME=@file, NAME=env:VARIABLE or NAME=- for
     /// standard input; can be given several times
-    #[arg(long = "secret", value_name = "NAME=FROM", value_parser = secret)]
-    secrets: Vec<(String, From)>,
+    // Read further on: the parser's own message would show what may be a secret.
+    #[arg(long = "secret", value_name = "NAME=FROM")]
+    secrets: Vec<String>,
     /// Something that rules can narrow by; can be given several times
     #[arg(long = "attribute", value_name = "KEY=VALUE", value_parser = attribute)]
     attributes: Vec<(String, String)>,
@@ -157,11 +158,13 @@ impl Conn {
     }
 
     fn secret_values(&self, environment: &Environment) -> Result<BTreeMap<String, String>, Failure> {
-        if self.secrets.iter().filter(|(_, from)| *from == From::Stdin).count() > 1 {
+        let sources = self.secrets.iter().map(|text| secret(text)).collect::<Result<Vec<_>, _>>();
+        let sources = sources.map_err(|form| Failure::usage(format!("--secret: {form}")))?;
+        if sources.iter().filter(|(_, from)| *from == From::Stdin).count() > 1 {
             return Err(Failure::usage("only one secret can come from standard input"));
         }
         let mut values = BTreeMap::new();
-        for (name, from) in &self.secrets {
+        for (name, from) in &sources {
             if values.insert(name.clone(), from.value(environment)?).is_some() {
                 return Err(Failure::usage(format!("the secret `{name}` is given twice")));
             }
@@ -321,6 +324,10 @@ mod tests {
         for wrong in ["A=s3cret", "s3cret", "=s3cret", "A=@", "A=env:", "A="] {
             let why = secret(wrong).unwrap_err();
             assert!(why.contains("NAME=@file") && !why.contains("s3cret"), "{why}");
+            let line = ["quorate", "admin", "create", "conn", "x", "--secret", wrong, "--", "sh"];
+            let told =
+                conn(&line).secret_values(&crate::cli::environment::Environment::default()).unwrap_err();
+            assert!(told.exit == Exit::Usage && !told.message.contains("s3cret"), "{}", told.message);
         }
     }
 
