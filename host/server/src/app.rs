@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use quorate_policy::{Limits, Runtime};
 use axum::serve::ListenerExt as _;
+use quorate_policy::{Limits, Runtime};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -56,6 +56,8 @@ impl App {
             .with_context(|| format!("the data folder {} cannot be made", config.data.display()))?;
         let path = config.ledger();
         let ledger = tokio::task::spawn_blocking(move || Ledger::open(&path)).await??;
+        // The machine's clock may have been set back while the gateway was down.
+        clock.catch_up(ledger.last_at());
         // Bound before anything is settled, so that links can name the port.
         let listener = TcpListener::bind(config.listen)
             .await

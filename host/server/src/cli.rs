@@ -143,7 +143,9 @@ pub fn main() -> ExitCode {
     let context = Context { screen, environment, clock: Clock::system(), choice };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return end(&context.screen, Err(Failure::failed(format!("no threads to work with: {error}")))),
+        Err(error) => {
+            return end(&context.screen, Err(Failure::failed(format!("no threads to work with: {error}"))));
+        }
     };
     let ending = runtime.block_on(cli.verb.run(&context));
     // What still waits, such as a read of standard input, is not waited for.
@@ -219,7 +221,8 @@ fn one_line(rendered: &str) -> String {
     }
     said.retain(|line| !line.starts_with("For more information"));
     // The words before the first that stands for something else name the command.
-    let is_word = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-');
+    let is_word =
+        |word: &&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-');
     let command: Vec<&str> = usage.split_whitespace().take_while(is_word).collect();
     let said = said.join(" ");
     // A wrong value comes with what is right, and without a usage.

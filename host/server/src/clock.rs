@@ -1,12 +1,14 @@
 //! The one place that asks what time it is.
 //!
 //! The gateway's clock never goes back and never stands still: where the
-//! machine's clock is set back, it goes on counting from where it was, so that a
-//! grant cannot last longer than it was given for.
+//! machine's clock is set back, also while the gateway was down, it goes on
+//! counting from where it was, so that a grant cannot last longer than it was given
+//! for.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::SignedDuration;
 use quorate_core::Timestamp;
 use tokio::sync::watch;
 
@@ -21,7 +23,8 @@ pub struct Clock(Source);
 #[derive(Debug, Clone)]
 enum Source {
     System(Arc<Mutex<(Instant, Timestamp)>>),
-    Manual(watch::Receiver<Timestamp>),
+    /// Where the hand points, and how far ahead of it the clock is.
+    Manual(watch::Receiver<Timestamp>, Arc<Mutex<SignedDuration>>),
 }
 
 /// Moves a manual clock.
@@ -37,13 +40,30 @@ impl Clock {
     /// A clock that stands until it is moved.
     pub fn manual(start: Timestamp) -> (Self, ManualClock) {
         let (sender, receiver) = watch::channel(start);
-        (Self(Source::Manual(receiver)), ManualClock(sender))
+        (Self(Source::Manual(receiver, Arc::default())), ManualClock(sender))
+    }
+
+    /// Where it is behind `at`, it is `at` now, and counts on from there.
+    pub fn catch_up(&self, at: Timestamp) {
+        let behind = at.duration_since(self.now());
+        if !behind.is_positive() {
+            return;
+        }
+        match &self.0 {
+            Source::Manual(_, ahead) => {
+                let mut ahead = ahead.lock().unwrap_or_else(PoisonError::into_inner);
+                *ahead = ahead.saturating_add(behind);
+            }
+            Source::System(base) => {
+                *base.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), at);
+            }
+        }
     }
 
     /// The time.
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            Source::Manual(time) => *time.borrow(),
+            Source::Manual(time, ahead) => ahead_of(*time.borrow(), ahead),
             Source::System(base) => {
                 let mut base = base.lock().unwrap_or_else(PoisonError::into_inner);
                 let counted = base.1.checked_add(base.0.elapsed()).unwrap_or(Timestamp::MAX);
@@ -60,9 +80,9 @@ impl Clock {
     /// Waits until `at` has come.
     pub async fn sleep_until(&self, at: Timestamp) {
         match &self.0 {
-            Source::Manual(time) => {
+            Source::Manual(time, ahead) => {
                 let mut time = time.clone();
-                if time.wait_for(|now| *now >= at).await.is_err() {
+                if time.wait_for(|hand| ahead_of(*hand, ahead) >= at).await.is_err() {
                     // Nobody can move the clock any more, so `at` never comes.
                     std::future::pending::<()>().await;
                 }
@@ -90,6 +110,11 @@ impl ManualClock {
     }
 }
 
+fn ahead_of(hand: Timestamp, ahead: &Mutex<SignedDuration>) -> Timestamp {
+    let ahead = *ahead.lock().unwrap_or_else(PoisonError::into_inner);
+    hand.checked_add(ahead).unwrap_or(Timestamp::MAX)
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is the module that may")]
 fn machine_time() -> Timestamp {
     // Milliseconds are what the contract can say; a finer time would not come
@@ -112,6 +137,23 @@ mod tests {
         }
         let first = clock.now();
         assert!(first >= ahead && clock.now() >= first);
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_catches_up_and_counts_on() {
+        let (manual, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
+        let later = |seconds| quorate_core::request::after(Timestamp::UNIX_EPOCH, seconds);
+        manual.catch_up(later(60));
+        assert_eq!(manual.now(), later(60));
+        hand.advance(10);
+        assert_eq!(manual.now(), later(70));
+        manual.catch_up(later(60));
+        assert_eq!(manual.now(), later(70));
+
+        let system = Clock::system();
+        let ahead = quorate_core::request::after(machine_time(), 3600);
+        system.catch_up(ahead);
+        assert!(system.now() >= ahead);
     }
 
     #[tokio::test]

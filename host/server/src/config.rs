@@ -19,6 +19,9 @@ pub struct Settings {
     /// Folder for the ledger and the compiled policies [default: ./quorate-data]
     #[arg(long, env = "QUORATE_DATA")]
     pub data: Option<PathBuf>,
+    /// Folder for compiled policies, a cache that is only this user's [default: `compiled` in the data folder]
+    #[arg(long, env = "QUORATE_COMPILED")]
+    pub compiled: Option<PathBuf>,
     /// Address under which people reach the gateway, for links [default: `http://` and the listen address]
     #[arg(long, env = "QUORATE_PUBLIC_URL")]
     pub public_url: Option<String>,
@@ -46,6 +49,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where the ledger is.
     pub data: PathBuf,
+    /// Where compiled policies are kept; none: beside the ledger.
+    pub compiled: Option<PathBuf>,
     /// Where people reach the gateway; none: `http://` and the listen address.
     pub public_url: Option<String>,
     /// When an unanswered request times out.
@@ -65,6 +70,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8600)),
             data: PathBuf::from("quorate-data"),
+            compiled: None,
             public_url: None,
             review_timeout_seconds: 3600,
             ceiling_seconds: 24 * 3600,
@@ -86,7 +92,7 @@ impl Config {
 
     /// The folder of compiled policies.
     pub fn compiled(&self) -> PathBuf {
-        self.data.join("compiled")
+        self.compiled.clone().unwrap_or_else(|| self.data.join("compiled"))
     }
 
     /// What holds when `flags` (with the environment in them) are put over the
@@ -109,6 +115,7 @@ impl Config {
         Ok(Self {
             listen: flags.listen.or(file.listen).unwrap_or(default.listen),
             data: flags.data.or(file.data).unwrap_or(default.data),
+            compiled: flags.compiled.or(file.compiled),
             public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
             review_timeout_seconds: seconds(
                 "review-timeout-sec",

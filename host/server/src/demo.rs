@@ -8,7 +8,7 @@ mod story;
 pub mod terminal;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -54,7 +54,9 @@ impl Demo {
             ..Config::default()
         };
         println!("Quorate demo: a gateway on a temporary ledger in {}", folder.path().display());
-        let database = tokio::task::spawn_blocking(move || database(&self.postgres, path.as_deref())).await??;
+        let database =
+            tokio::task::spawn_blocking(move || database(self.postgres.as_deref(), path.as_deref()))
+                .await??;
         let mut running = App::start(config, Clock::system()).await?;
         let Some(token) = running.setup_token.take() else {
             anyhow::bail!("a new ledger gave no set-up token");
@@ -83,8 +85,8 @@ impl Demo {
     }
 }
 
-fn database(named: &Option<PathBuf>, path: Option<&std::ffi::OsStr>) -> anyhow::Result<Option<Postgres>> {
-    let Some(programs) = postgres::find(named.as_deref(), path) else {
+fn database(named: Option<&Path>, path: Option<&std::ffi::OsStr>) -> anyhow::Result<Option<Postgres>> {
+    let Some(programs) = postgres::find(named, path) else {
         println!("PostgreSQL with psql was not found here: a shell stands in for the database");
         return Ok(None);
     };

@@ -114,12 +114,7 @@ pub struct Idempotency {
 
 impl Idempotency {
     fn answering(&self, answers: String) -> Key {
-        Key {
-            user: self.user.clone(),
-            key: self.key.clone(),
-            fingerprint: self.fingerprint,
-            answers,
-        }
+        Key { user: self.user.clone(), key: self.key.clone(), fingerprint: self.fingerprint, answers }
     }
 }
 
@@ -212,12 +207,7 @@ impl Lifecycle {
     }
 
     /// Asks for access.
-    pub async fn submit(
-        &self,
-        by: &UserId,
-        ask: Ask,
-        key: Option<Idempotency>,
-    ) -> Result<Request, Error> {
+    pub async fn submit(&self, by: &UserId, ask: Ask, key: Option<Idempotency>) -> Result<Request, Error> {
         let id: RequestId = random::id()?.parse().map_err(anyhow::Error::new)?;
         let by = by.clone();
         let answers = format!("request/{id}");
@@ -332,12 +322,7 @@ impl Lifecycle {
             || asked.is_some_and(|said| said.voters.includes(&person) || said.forcers.includes(&person))
     }
 
-    async fn event(
-        &self,
-        id: &RequestId,
-        key: Option<Idempotency>,
-        event: Event,
-    ) -> Result<Request, Error> {
+    async fn event(&self, id: &RequestId, key: Option<Idempotency>, event: Event) -> Result<Request, Error> {
         self.settle(id).await?;
         let id = id.clone();
         let answers = format!("request/{id}");
@@ -450,14 +435,12 @@ impl Inner {
         };
         let access = match &ask.access {
             AskedAccess::JustInTime(duration) => Access::JustInTime { duration: duration.clone() },
-            AskedAccess::Command(command) => Access::Command {
-                command: command.clone(),
-                digest: resource.command_digest(command),
-            },
+            AskedAccess::Command(command) => {
+                Access::Command { command: command.clone(), digest: resource.command_digest(command) }
+            }
         };
         let rules = self.ledger.rules()?;
-        let covering =
-            quorate_core::rule::covering(&rules, &requester, &resource, access.access_type());
+        let covering = quorate_core::rule::covering(&rules, &requester, &resource, access.access_type());
         let asked = Asked {
             requester: by.clone(),
             resource: ask.resource.clone(),

@@ -20,15 +20,20 @@ pub fn secret() -> Result<String, NoRandomness> {
 
 fn letters(count: usize) -> Result<String, NoRandomness> {
     let mut bytes = vec![0; count];
-    getrandom::fill(&mut bytes)?;
+    fill(&mut bytes)?;
     Ok(bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect())
 }
 
 /// Random bytes.
 pub fn bytes<const N: usize>() -> Result<[u8; N], NoRandomness> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes)?;
+    fill(&mut bytes)?;
     Ok(bytes)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the module that may")]
+fn fill(bytes: &mut [u8]) -> Result<(), NoRandomness> {
+    Ok(getrandom::fill(bytes)?)
 }
 
 #[cfg(test)]

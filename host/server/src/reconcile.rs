@@ -7,8 +7,8 @@ mod policies;
 mod sessions;
 mod time;
 
-use tokio_util::task::TaskTracker;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::lifecycle::{Error, Lifecycle};

@@ -17,7 +17,7 @@ use crate::random;
 /// Who runs it where the caller is root, whom PostgreSQL refuses: `nobody`.
 const UNPRIVILEGED: u32 = 65534;
 /// How long it may take to answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A PostgreSQL that runs.
 #[derive(Debug)]

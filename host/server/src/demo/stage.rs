@@ -10,6 +10,7 @@ use tokio::process::Command;
 
 use super::terminal::Terminal;
 use crate::cli::client::{Gateway, address};
+use crate::cli::exit::Failure;
 use crate::random;
 
 /// Who there is, and in which groups.
@@ -78,7 +79,7 @@ impl Stage {
         environment: &[(&str, &str)],
         code: i32,
     ) -> anyhow::Result<String> {
-        self.announce(who, arguments);
+        Self::announce(who, arguments);
         let (printed, ended) = self.output(who, arguments, environment).await?;
         for line in printed.lines() {
             println!("      {line}");
@@ -102,7 +103,7 @@ impl Stage {
 
     /// `who` runs a command in a terminal.
     pub(super) fn opens(&self, who: &str, arguments: &[&str]) -> anyhow::Result<Terminal> {
-        self.announce(who, arguments);
+        Self::announce(who, arguments);
         let person = self.person(who)?;
         let environment = [("QUORATE_URL", self.address.as_str()), ("QUORATE_TOKEN", person.token.as_str())];
         Terminal::start(&self.program, arguments, &environment)
@@ -123,9 +124,21 @@ impl Stage {
         for line in [
             format!("{program} login --url {} --user dan", self.address),
             format!("{program} connect prod-postgres --duration 30m --reason 'look around'"),
-            format!("QUORATE_URL={} QUORATE_TOKEN={} {program} requests list --inbox waiting", self.address, self.token("bob")),
-            format!("QUORATE_URL={} QUORATE_TOKEN={} {program} requests approve ID --comment ok", self.address, self.token("bob")),
-            format!("QUORATE_URL={} QUORATE_TOKEN={} {program} requests approve ID --comment ok", self.address, self.token("sam")),
+            format!(
+                "QUORATE_URL={} QUORATE_TOKEN={} {program} requests list --inbox waiting",
+                self.address,
+                self.token("bob")
+            ),
+            format!(
+                "QUORATE_URL={} QUORATE_TOKEN={} {program} requests approve ID --comment ok",
+                self.address,
+                self.token("bob")
+            ),
+            format!(
+                "QUORATE_URL={} QUORATE_TOKEN={} {program} requests approve ID --comment ok",
+                self.address,
+                self.token("sam")
+            ),
         ] {
             println!("  {line}");
         }
@@ -150,15 +163,22 @@ impl Stage {
         Ok((String::from_utf8_lossy(&both).into_owned(), output.status.code()))
     }
 
-    fn announce(&self, who: &str, arguments: &[&str]) {
+    fn announce(who: &str, arguments: &[&str]) {
         let quoted = arguments.iter().map(|word| {
-            if word.contains([' ', '\'']) { format!("'{}'", word.replace('\'', "'\\''")) } else { (*word).to_owned() }
+            if word.contains([' ', '\'']) {
+                format!("'{}'", word.replace('\'', "'\\''"))
+            } else {
+                (*word).to_owned()
+            }
         });
         println!("\n  {who}$ quorate {}", quoted.collect::<Vec<_>>().join(" "));
     }
 
     fn person(&self, who: &str) -> anyhow::Result<&Person> {
-        self.people.iter().find(|person| person.name == who).with_context(|| format!("nobody is called {who}"))
+        self.people
+            .iter()
+            .find(|person| person.name == who)
+            .with_context(|| format!("nobody is called {who}"))
     }
 
     fn token(&self, who: &str) -> &str {
@@ -179,6 +199,7 @@ fn password() -> anyhow::Result<String> {
     Ok(random::secret()?.chars().take(16).collect())
 }
 
-fn said(failure: crate::cli::exit::Failure) -> anyhow::Error {
+#[expect(clippy::needless_pass_by_value, reason = "it stands where an error is mapped")]
+fn said(failure: Failure) -> anyhow::Error {
     anyhow::anyhow!("{}", failure.message)
 }

@@ -9,7 +9,7 @@ use super::postgres::Postgres;
 use super::stage::Stage;
 
 /// How long anything on this machine may take before the story is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How fast a revocation must end a live session.
 const REVOKED_WITHIN: Duration = Duration::from_secs(1);
 /// The exit code of a session that was revoked.
@@ -38,7 +38,11 @@ impl Target {
 
     /// Something to type whose answer is `21 * 2` in words that were not typed.
     fn question(&self) -> &'static str {
-        if self.secret.is_some() { "select 'the answer is ' || 21 * 2;\n" } else { "echo the answer is $((21 * 2))\n" }
+        if self.secret.is_some() {
+            "select 'the answer is ' || 21 * 2;\n"
+        } else {
+            "echo the answer is $((21 * 2))\n"
+        }
     }
 }
 
@@ -51,7 +55,7 @@ pub(super) async fn play(stage: &Stage, database: Option<&Postgres>) -> anyhow::
     chapter("ann asks for two hours; she cannot approve that herself");
     let arguments = ["connect", "prod-postgres", "--duration", "2h", "--reason", "fix invoice 4711"];
     let mut session = stage.opens("ann", &arguments)?;
-    show(&session.wait_for("waiting for access request", PATIENCE)?);
+    show(&session.wait_for("of security", PATIENCE)?);
     let id = pending(stage, "bob").await?;
     stage.runs("ann", &["requests", "approve", &id], REFUSED).await?;
 
@@ -89,7 +93,9 @@ pub(super) async fn play(stage: &Stage, database: Option<&Postgres>) -> anyhow::
         bail!("ann was not told why her session ended:\n{}", session.seen());
     }
     if code != REVOKED || took > REVOKED_WITHIN {
-        bail!("ann's session ended with {code} after {took:?}; {REVOKED} within {REVOKED_WITHIN:?} was expected");
+        bail!(
+            "ann's session ended with {code} after {took:?}; {REVOKED} within {REVOKED_WITHIN:?} was expected"
+        );
     }
     println!("      the session ended {} ms after the command was typed", took.as_millis());
 
@@ -116,7 +122,8 @@ async fn create(stage: &Stage, target: &Target) -> anyhow::Result<()> {
 async fn swap(stage: &Stage) -> anyhow::Result<()> {
     let bundled = quorate_bundle::EXAMPLES.iter().find(|one| one.name == "four-eyes");
     let component = stage.file("four-eyes.wasm", bundled.context("four-eyes is not bundled")?.component)?;
-    let load = ["policy", "load", &component, "--name", "four-eyes", "--activate", "--reason", "any two people"];
+    let load =
+        ["policy", "load", &component, "--name", "four-eyes", "--activate", "--reason", "any two people"];
     stage.runs("root", &load, 0).await?;
     let rules = stage.asks("root", &["admin", "rules", "list"]).await?;
     let rules = rules.as_array().or_else(|| rules.get("items")?.as_array()).cloned().unwrap_or_default();

@@ -24,7 +24,8 @@ impl Terminal {
     /// Starts `program` with `environment` added to this program's own.
     pub fn start(program: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<Self> {
         let size = PtySize { rows: 30, cols: 100, pixel_width: 0, pixel_height: 0 };
-        let pair = native_pty_system().openpty(size).map_err(|error| anyhow::anyhow!("no terminal: {error}"))?;
+        let pair =
+            native_pty_system().openpty(size).map_err(|error| anyhow::anyhow!("no terminal: {error}"))?;
         let mut command = CommandBuilder::new(program);
         command.args(arguments);
         command.env("TERM", "xterm-256color");

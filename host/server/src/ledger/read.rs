@@ -19,11 +19,11 @@ use quorate_core::session::Session;
 use quorate_core::user::User;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Params, Row};
 
-use super::{OpenError, Stored};
 use super::schema;
 use super::seal::{digest_of, int, micros, number};
 use super::views;
 use super::writer::forgotten_at;
+use super::{OpenError, Stored};
 
 /// How many connections are kept for the next reader.
 const IDLE_MAX: usize = 4;

@@ -11,11 +11,8 @@ const FINDINGS_MAX: usize = 20;
 
 /// What speaks against `config`, and what is merely worth knowing.
 pub(super) fn config(policy: &Policy, config: &Value) -> Vec<Finding> {
-    let refused = |code: &str, message: String, path: Option<String>| Finding {
-        code: code.to_owned(),
-        message,
-        path,
-    };
+    let refused =
+        |code: &str, message: String, path: Option<String>| Finding { code: code.to_owned(), message, path };
     let validator = match jsonschema::options().with_draft(Draft::Draft202012).build(policy.schema()) {
         Ok(validator) => validator,
         Err(error) => {
@@ -30,7 +27,9 @@ pub(super) fn config(policy: &Policy, config: &Value) -> Vec<Finding> {
     if findings.is_empty() {
         match policy.check(&config.to_string()) {
             Ok(more) => findings.extend(more.into_iter().take(FINDINGS_MAX)),
-            Err(fault) => findings.push(refused("fault", format!("the policy does not answer: {fault}"), None)),
+            Err(fault) => {
+                findings.push(refused("fault", format!("the policy does not answer: {fault}"), None));
+            }
         }
     }
     findings

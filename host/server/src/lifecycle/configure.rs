@@ -204,8 +204,8 @@ impl Inner {
             return Err(Refused::Invalid { what: "secrets", why }.into());
         }
         let supports = |rule: &Rule| resource.access_types.contains(&rule.access_type);
-        if let Some(rule) = (self.ledger.rules()?.iter())
-            .find(|rule| rule.resources.contains(&name) && !supports(rule))
+        if let Some(rule) =
+            (self.ledger.rules()?.iter()).find(|rule| rule.resources.contains(&name) && !supports(rule))
         {
             let why = format!("rule {} covers {} access to it", rule.name, rule.access_type);
             return Err(Refused::Invalid { what: "access_types", why }.into());
@@ -228,12 +228,7 @@ impl Inner {
         Ok(Plan::to(append, saved))
     }
 
-    fn save_rule(
-        &self,
-        rule: &Rule,
-        by: Actor,
-        now: Timestamp,
-    ) -> Result<Plan<(Rule, Vec<Warning>)>, Error> {
+    fn save_rule(&self, rule: &Rule, by: Actor, now: Timestamp) -> Result<Plan<(Rule, Vec<Warning>)>, Error> {
         let mut resources = Vec::new();
         for name in &rule.resources {
             resources.extend(self.ledger.resource(name)?);

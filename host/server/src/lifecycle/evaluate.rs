@@ -59,8 +59,7 @@ impl Inner {
         let active = self.active.load();
         let evidence = self.evidence(request, &rules, &active, now)?;
         let input = request.input(requester.principal(), resource.target(), evidence, now);
-        let opinions: Vec<RuleOpinion> =
-            rules.iter().map(|rule| ask_rule(rule, &active, &input)).collect();
+        let opinions: Vec<RuleOpinion> = rules.iter().map(|rule| ask_rule(rule, &active, &input)).collect();
         let mut decision = match resource.standing_group(&input.request.requester) {
             Some(group) if rules.is_empty() => Decision::standing(group.clone()),
             _ => Decision::combine(&opinions),
@@ -83,9 +82,10 @@ impl Inner {
         let active = self.active.load();
         let same = |used: &RuleUsed, rule: &Rule| {
             let versions = used.policies.iter().map(|one| (&one.policy, one.version));
-            let current = rule.policies.iter().map(|one| {
-                (&one.policy, active.get(&one.policy).map(quorate_policy::Policy::digest))
-            });
+            let current = rule
+                .policies
+                .iter()
+                .map(|one| (&one.policy, active.get(&one.policy).map(quorate_policy::Policy::digest)));
             used.rule == rule.name && used.revision == rule.revision && versions.eq(current)
         };
         let unchanged = decision.rules.len() == rules.len()
@@ -148,8 +148,7 @@ impl Inner {
             "name": request.asked.resource, "command": ["-"],
         }))
         .map_err(anyhow::Error::new)?;
-        let input =
-            request.input(requester.principal(), gone.target(), Evidence::default(), now);
+        let input = request.input(requester.principal(), gone.target(), Evidence::default(), now);
         self.seal(Decision::not_covered(), input, Vec::new(), &gone)
     }
 

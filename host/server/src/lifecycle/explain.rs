@@ -3,7 +3,7 @@
 
 use quorate_core::decision::{Answer, Record};
 use quorate_core::ids::RequestId;
-use quorate_core::verdict::Outcome;
+use quorate_core::verdict::{Outcome, Requirement};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -97,7 +97,7 @@ fn said(answer: &Answer) -> String {
         Outcome::Deny(why) => format!("denies: {why}"),
         Outcome::Wait(ways) => {
             let ways: Vec<String> = (ways.iter())
-                .map(|way| way.iter().map(|one| one.words()).collect::<Vec<_>>().join(" and "))
+                .map(|way| way.iter().map(Requirement::words).collect::<Vec<_>>().join(" and "))
                 .collect();
             if ways.is_empty() {
                 "waits for time to pass".to_owned()

@@ -219,11 +219,7 @@ impl Inner {
     }
 
     /// Every rule that uses the policy must go on having a config it accepts.
-    fn check_rules_accept(
-        &self,
-        name: &PolicyName,
-        candidate: &quorate_policy::Policy,
-    ) -> Result<(), Error> {
+    fn check_rules_accept(&self, name: &PolicyName, candidate: &quorate_policy::Policy) -> Result<(), Error> {
         for rule in self.ledger.rules()? {
             for used in rule.policies.iter().filter(|used| used.policy == *name) {
                 let findings = check::config(candidate, &used.config);

@@ -19,8 +19,8 @@ use super::{Error, Inner, Lifecycle};
 pub struct RequestView {
     /// Which.
     pub id: String,
-    /// PENDING, APPROVED, REJECTED, CANCELLED, TIMED_OUT, REVOKED, EXPIRED or
-    /// EXECUTED.
+    /// `PENDING`, `APPROVED`, `REJECTED`, `CANCELLED`, `TIMED_OUT`, `REVOKED`,
+    /// `EXPIRED` or `EXECUTED`.
     pub state: String,
     /// Who asks.
     pub requester: String,
@@ -291,7 +291,8 @@ impl Inner {
             summary: String::new(),
             nobody_can_approve: nobody,
             faults: faults.iter().map(FaultView::of).collect(),
-            findings: decision.map_or_else(Vec::new, |one| one.findings.iter().map(FindingView::of).collect()),
+            findings: decision
+                .map_or_else(Vec::new, |one| one.findings.iter().map(FindingView::of).collect()),
             rules: decision.map_or_else(Vec::new, |one| one.rules.iter().map(RuleView::of).collect()),
             approval: approval(&request.state),
             ended: ended(request),
@@ -448,7 +449,8 @@ fn summary(view: &RequestView) -> String {
             if ways.is_empty() { "time: nobody can help".to_owned() } else { ways.join("; or ") }
         });
         let each = each.collect::<Vec<_>>().join("; and ");
-        let nobody = if view.nobody_can_approve { "nobody can approve this: it waits for " } else { "waiting for " };
+        let nobody =
+            if view.nobody_can_approve { "nobody can approve this: it waits for " } else { "waiting for " };
         return format!("{nobody}{each}");
     }
     if let Some(granted) = &view.granted {

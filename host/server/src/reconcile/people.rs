@@ -3,6 +3,9 @@
 use crate::ledger::{Page, RequestFilter};
 use crate::lifecycle::{Error, Lifecycle};
 
+/// How many grants are withdrawn in one go; the rest follows with the next change.
+const BATCH: usize = 200;
+
 /// Runs for ever.
 pub(super) async fn run(lifecycle: Lifecycle) {
     let mut head = lifecycle.ledger().head();
@@ -23,7 +26,7 @@ pub(super) async fn withdraw_inactive(lifecycle: &Lifecycle) -> Result<(), Error
             states: vec!["APPROVED".to_owned()],
             ..RequestFilter::default()
         };
-        for request in lifecycle.ledger().find_requests(&open, Page::first(200))?.items {
+        for request in lifecycle.ledger().find_requests(&open, Page { after: None, limit: BATCH })?.items {
             lifecycle.withdraw(&request.id, &format!("{} is no longer active", user.id)).await?;
         }
     }

@@ -76,6 +76,8 @@ impl World {
         let config = Config {
             listen: "127.0.0.1:0".parse().unwrap(),
             data: folder.path().to_owned(),
+            // Compiled once for all tests.
+            compiled: Some(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/compiled-for-tests").into()),
             ..Config::default()
         };
         let (clock, hand) = Clock::manual("2026-03-02T10:00:00Z".parse().unwrap());

@@ -87,6 +87,8 @@ pub(crate) async fn fresh() -> (World, String) {
     let config = Config {
         listen: "127.0.0.1:0".parse().unwrap(),
         data: folder.path().to_owned(),
+        // Compiled once for all tests.
+        compiled: Some(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/compiled-for-tests").into()),
         ..Config::default()
     };
     let start: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
