@@ -70,9 +70,8 @@ impl Clock {
                 let machine = machine_time();
                 if machine > counted {
                     *base = (Instant::now(), machine);
-                    return machine;
                 }
-                counted
+                in_milliseconds(machine.max(counted))
             }
         }
     }
@@ -117,10 +116,12 @@ fn ahead_of(hand: Timestamp, ahead: &Mutex<SignedDuration>) -> Timestamp {
 
 #[expect(clippy::disallowed_methods, reason = "this is the module that may")]
 fn machine_time() -> Timestamp {
-    // Milliseconds are what the contract can say; a finer time would not come
-    // back the same from a record.
-    let now = Timestamp::now();
-    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+    Timestamp::now()
+}
+
+/// Milliseconds are what the contract can say: a policy and a record see the same.
+fn in_milliseconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }
 
 #[cfg(test)]
