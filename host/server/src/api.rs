@@ -17,6 +17,7 @@ mod events;
 mod groups;
 mod health;
 mod inbox;
+mod link;
 mod live;
 mod login;
 mod me;
@@ -49,6 +50,7 @@ pub fn router(app: App) -> Router {
     let (router, openapi) = api().split_for_parts();
     let document = document::complete(openapi);
     let router = router
+        .route("/requests/{id}", get(link::request))
         .route("/api/openapi.json", get(async move || document.clone()))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)

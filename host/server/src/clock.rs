@@ -116,7 +116,7 @@ fn ahead_of(hand: Timestamp, ahead: &Mutex<SignedDuration>) -> Timestamp {
 
 #[expect(clippy::disallowed_methods, reason = "this is the module that may")]
 fn machine_time() -> Timestamp {
-    Timestamp::now()
+    in_milliseconds(Timestamp::now())
 }
 
 /// Milliseconds are what the contract can say: a policy and a record see the same.
