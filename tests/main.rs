@@ -4,9 +4,30 @@
 //! people talk to it over HTTP. Tests of the program itself run it, in a real
 //! terminal where that matters.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test says what it takes for granted, and nobody else uses what is in here"
+)]
+
 mod world;
 
 mod suites {
     mod approvals;
+    mod bad_input;
+    mod bypass;
+    mod configure;
+    mod duration;
+    mod identity;
+    mod kill;
+    mod operations;
+    mod program;
+    mod restart;
+    mod rules;
     mod structure;
+    mod terminal;
+    mod votes;
 }

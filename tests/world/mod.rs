@@ -4,7 +4,18 @@
 //! The people are those of every scenario: ann (dev), bob and bea (dba), sam
 //! (security), sue (security and dba), eve (sre), root (admin).
 
+mod answer;
+pub mod gateway;
+pub mod program;
+
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use quorate::app::{App, Running};
 use quorate::clock::{Clock, ManualClock};
@@ -12,9 +23,12 @@ use quorate::config::Config;
 use quorate_core::Timestamp;
 use quorate_core::entry::Actor;
 use quorate_core::user::Profile;
+use quorate_policy::{Limits, Runtime};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+pub use self::answer::{Answer, Events, answer};
 
 /// When every world begins: a Monday morning.
 pub const START: &str = "2026-03-02T10:00:00Z";
@@ -38,41 +52,6 @@ pub struct World {
     folder: TempDir,
 }
 
-/// What the gateway answered.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
-    pub status: u16,
-    pub body: Value,
-}
-
-impl Answer {
-    /// The text at a JSON pointer; empty where there is none.
-    pub fn text(&self, pointer: &str) -> &str {
-        self.body.pointer(pointer).and_then(Value::as_str).unwrap_or("")
-    }
-
-    /// The code of the problem, such as `own-request`.
-    pub fn problem(&self) -> &str {
-        self.text("/type").trim_start_matches("/problems/")
-    }
-
-    /// The request's state.
-    pub fn state(&self) -> &str {
-        self.text("/state")
-    }
-
-    pub fn id(&self) -> String {
-        self.text("/id").to_owned()
-    }
-
-    /// Demands success.
-    #[track_caller]
-    pub fn good(self) -> Self {
-        assert!((200..300).contains(&self.status), "{} {}", self.status, self.body);
-        self
-    }
-}
-
 impl World {
     pub async fn new() -> Self {
         Self::with(Config::default()).await
@@ -80,24 +59,35 @@ impl World {
 
     /// A world whose gateway runs with `config`, but on a port and folder of its own.
     pub async fn with(config: Config) -> Self {
+        let mut world = Self::empty(config).await;
+        for (name, groups) in PEOPLE {
+            world.person(name, groups).await;
+        }
+        world
+    }
+
+    /// A gateway that nobody has set up.
+    pub async fn empty(config: Config) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = TempDir::new().unwrap();
         let config = Config { data: folder.path().join("data"), ..config };
         let (clock, hand) = Clock::manual(START.parse().unwrap());
         let config = Config { listen: ([127, 0, 0, 1], 0).into(), ..config };
+        warm(&config.compiled());
         let running = App::start(config.clone(), clock).await.unwrap();
-        let mut world = Self {
+        Self {
             running: Some(running),
             config,
             clock: hand,
             tokens: BTreeMap::new(),
-            http: reqwest::Client::new(),
+            http: client(),
             folder,
-        };
-        for (name, groups) in PEOPLE {
-            world.person(name, groups).await;
         }
-        world
+    }
+
+    /// What the first admin is made with.
+    pub fn setup_token(&self) -> Option<&str> {
+        self.running.as_ref().unwrap().setup_token.as_deref()
     }
 
     pub fn app(&self) -> &App {
@@ -140,12 +130,44 @@ impl World {
 
     /// The same, at a time that may lie before.
     pub async fn restart_at(&mut self, at: Timestamp) {
+        self.stop().await;
+        self.start_at(at).await.unwrap();
+    }
+
+    /// Stops the gateway; its folder stays.
+    pub async fn stop(&mut self) {
         if let Some(running) = self.running.take() {
             running.stop().await;
         }
-        let (clock, hand) = Clock::manual(at);
-        self.clock = hand;
-        self.running = Some(App::start(self.config.clone(), clock).await.unwrap());
+    }
+
+    /// Starts it again.
+    pub async fn start_at(&mut self, at: Timestamp) -> anyhow::Result<()> {
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            let (clock, hand) = Clock::manual(at);
+            self.clock = hand;
+            match App::start(self.config.clone(), clock).await {
+                Ok(running) => {
+                    self.running = Some(running);
+                    return Ok(());
+                }
+                // A thread of the gateway before is about to let go of it.
+                Err(error) if format!("{error:#}").contains("in use") && Instant::now() < until => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Stops the gateway for good. Whatever happened, its ledger verifies: every entry
+    /// is what was written, and every view what the entries say.
+    pub async fn finish(mut self) {
+        let ledger = self.app().ledger.clone();
+        let verified = tokio::task::spawn_blocking(move || ledger.verify()).await.unwrap();
+        assert!(verified.unwrap().entries > 0);
+        self.stop().await;
     }
 
     pub fn now(&self) -> Timestamp {
@@ -154,12 +176,33 @@ impl World {
 
     /// A resource `name` and a just-in-time rule for it with these policies.
     pub async fn resource(&self, name: &str, policies: Value) {
-        let resource = json!({ "kind": "shell", "command": ["sh"] });
-        self.put("root", &format!("resources/{name}"), resource).await.good();
+        self.bare_resource(name, json!({})).await;
         for access_type in ["just-in-time", "command"] {
             let rule = json!({ "access_type": access_type, "resources": [name], "policies": policies });
-            self.put("root", &format!("rules/{name}-{access_type}"), rule).await.good();
+            self.rule(&format!("{name}-{access_type}"), rule).await.good();
         }
+    }
+
+    /// A resource `name` that no rule covers, with `more` settings.
+    pub async fn bare_resource(&self, name: &str, more: Value) {
+        let mut resource = json!({ "kind": "shell", "command": ["sh"] });
+        resource.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.put("root", &format!("resources/{name}"), resource).await.good();
+    }
+
+    pub async fn rule(&self, name: &str, rule: Value) -> Answer {
+        self.put("root", &format!("rules/{name}"), rule).await
+    }
+
+    /// Loads a component under a policy's name, and lets it decide.
+    pub async fn activate(&self, policy: &str, component: &[u8]) -> Answer {
+        self.upload("root", &format!("policies/{policy}/versions?activate=true"), component.to_vec()).await
+    }
+
+    /// What the ledger says of a request: type and all that belongs to it.
+    pub async fn entries(&self, id: &str) -> Vec<Value> {
+        let answer = self.get("root", &format!("requests/{id}/entries?limit=200")).await.good();
+        answer.list("/items").iter().map(|item| item["entry"].clone()).collect()
     }
 
     /// `who` asks for a window on `resource`.
@@ -173,6 +216,15 @@ impl World {
 
     pub async fn approve(&self, who: &str, id: &str) -> Answer {
         self.vote(who, id, "approve").await
+    }
+
+    /// `who` asks to run a command with this input once.
+    pub async fn ask_command(&self, who: &str, resource: &str, text: &str) -> Answer {
+        self.post(who, "requests", json!({ "resource": resource, "command": { "text": text } })).await
+    }
+
+    pub async fn cancel(&self, who: &str, id: &str) -> Answer {
+        self.post(who, &format!("requests/{id}/cancel"), json!({})).await
     }
 
     pub async fn reject(&self, who: &str, id: &str) -> Answer {
@@ -233,16 +285,36 @@ impl World {
         answer(request).await
     }
 
+    /// Sends a body that may be anything, with a token that may be anything.
+    pub async fn raw(
+        &self,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> Answer {
+        let request = self.http.request(method, format!("{}{path}", self.url())).bearer_auth(token);
+        answer(request.header("Content-Type", "application/json").body(body)).await
+    }
+
+    /// What is told of changes at `path`, as it is told.
+    pub async fn watch(&self, who: &str, path: &str) -> Events {
+        let request = self.http.get(format!("{}/api/{path}", self.url())).bearer_auth(self.token(who));
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        Events { response, text: String::new() }
+    }
+
     /// Looks at `look` until it gives something: for what follows from the ledger a
     /// moment later. Gives up, loudly, after half a minute.
     pub async fn eventually<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-        let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        let until = Instant::now() + Duration::from_secs(30);
         loop {
             if let Some(found) = look().await {
                 return found;
             }
-            assert!(std::time::Instant::now() < until, "{what}: not within half a minute");
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            assert!(Instant::now() < until, "{what}: not within half a minute");
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
@@ -256,17 +328,66 @@ impl World {
     }
 }
 
-async fn answer(request: reqwest::RequestBuilder) -> Answer {
-    let response = request.send().await.unwrap();
-    let status = response.status().as_u16();
-    let bytes = response.bytes().await.unwrap();
-    let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());
-    let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap_or_else(|_| text()) };
-    Answer { status, body }
-}
-
 /// A quorum of `groups`, as a rule's list of policies.
 pub fn quorum(groups: &[&str], require_all: bool, approvals: u32) -> Value {
     let config = json!({ "groups": groups, "require_all": require_all, "approvals": approvals });
     json!([{ "policy": "group-quorum", "config": config }])
+}
+
+/// The same policies and one more.
+pub fn and(mut policies: Value, policy: &str, config: Value) -> Value {
+    policies.as_array_mut().unwrap().push(json!({ "policy": policy, "config": config }));
+    policies
+}
+
+/// A just-in-time rule for `resource`.
+pub fn just_in_time(resource: &str, policies: Value) -> Value {
+    json!({ "access_type": "just-in-time", "resources": [resource], "policies": policies })
+}
+
+/// A component of this workspace.
+pub fn component(name: &str) -> &'static [u8] {
+    let mut all = quorate_bundle::BUILT_IN.iter().chain(quorate_bundle::PROBES);
+    all.find(|bundled| bundled.name == name).unwrap().component
+}
+
+/// The same component with a note in it that changes nothing but its digest.
+pub fn noted(component: &[u8], note: &str) -> Vec<u8> {
+    let name = "note";
+    // The id of a custom section, then lengths that fit into one byte each.
+    let bytes = u8::try_from(1 + name.len() + note.len()).unwrap();
+    assert!(bytes < 128);
+    let mut noted = component.to_vec();
+    noted.extend([0, bytes, u8::try_from(name.len()).unwrap()]);
+    noted.extend(name.bytes().chain(note.bytes()));
+    noted
+}
+
+/// A client that does not read the machine's certificates: everything here is on this
+/// machine, without them.
+fn client() -> reqwest::Client {
+    let none = std::iter::empty::<reqwest::Certificate>();
+    reqwest::Client::builder().tls_certs_only(none).no_proxy().build().unwrap()
+}
+
+/// Puts the compiled built-in policies into `folder`, so that each of many gateways
+/// does not compile them again.
+fn warm(folder: &Path) {
+    static COMPILED: OnceLock<Vec<(OsString, Vec<u8>)>> = OnceLock::new();
+    let compiled = COMPILED.get_or_init(|| {
+        let folder = TempDir::new().unwrap();
+        let cache = folder.path().join("compiled");
+        let runtime = Runtime::new(Limits::default(), Some(cache.clone())).unwrap();
+        for bundled in quorate_bundle::BUILT_IN {
+            runtime.load(bundled.component).unwrap();
+        }
+        let files = std::fs::read_dir(cache).unwrap().map(Result::unwrap);
+        files.map(|file| (file.file_name(), std::fs::read(file.path()).unwrap())).collect()
+    });
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).unwrap();
+    for (name, bytes) in compiled {
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o600).open(folder.join(name)).unwrap();
+        file.write_all(bytes).unwrap();
+    }
 }
