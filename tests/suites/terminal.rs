@@ -52,6 +52,14 @@ async fn grant(world: &World, duration: &str) -> String {
     id
 }
 
+/// A gateway in front of a shell, which one of dba opens.
+async fn with_a_shell() -> Gateway {
+    let gateway = Gateway::start(&["ann", "bob"], &[]).await;
+    let create = ["admin", "create", "conn", "box", "--reviewers", "dba", "--", "sh"];
+    gateway.at_the_command_line("root").runs(&create).await.with(0);
+    gateway
+}
+
 /// A gateway in front of `postgres`, which one of dba and one of security open.
 async fn before(postgres: &Postgres) -> Gateway {
     let gateway = Gateway::start(&["ann", "bob", "sam"], &[]).await;
@@ -278,10 +286,40 @@ async fn a_client_that_vanishes_leaves_no_process_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_waits_goes_on_waiting_while_the_gateway_is_killed_and_started_again() {
+    let mut gateway = with_a_shell().await;
+    let mut session = gateway.at_the_command_line("ann").sits_down(&["connect", "box"]);
+    session.wait_for("Ctrl-C cancels", PATIENCE).unwrap();
+    let id = gateway.get("ann", "requests").await.text("/items/0/id").to_owned();
+    gateway.kill().await;
+    session.wait_for("the request lives on, trying again", PATIENCE).unwrap();
+    gateway.serve().await;
+    session.wait_for("the gateway is back", PATIENCE).unwrap();
+    gateway.at_the_command_line("bob").runs(&["requests", "approve", &id]).await.with(0);
+    asks_the_shell(&mut session);
+    assert_eq!(gateway.get("root", "requests").await.body["total"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_an_admin_ends_is_told_why_and_the_access_stays_open() {
+    let gateway = with_a_shell().await;
+    let ann = gateway.at_the_command_line("ann");
+    let id = ann.runs(&["connect", "box", "--no-wait"]).await.with(0).out.trim().to_owned();
+    gateway.at_the_command_line("bob").runs(&["requests", "approve", &id]).await.with(0);
+    let mut session = ann.sits_down(&["connect", "box"]);
+    asks_the_shell(&mut session);
+    let root = gateway.at_the_command_line("root");
+    let open = root.asks(&["sessions", "list"]).await[0]["id"].as_str().unwrap().to_owned();
+    root.runs(&["sessions", "end", &open, "--reason", "lunch"]).await.with(0);
+    assert_eq!(session.wait_exit(PATIENCE).unwrap(), 13, "{}", session.seen());
+    assert!(session.seen().contains("quorate: ended by root: lunch"), "{}", session.seen());
+    assert!(session.seen().contains("your access stays open"), "{}", session.seen());
+    assert_eq!(gateway.get("ann", &format!("requests/{id}")).await.state(), "APPROVED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_stops_says_so_to_who_is_connected() {
-    let mut gateway = Gateway::start(&["ann", "bob"], &[]).await;
-    let create = ["admin", "create", "conn", "box", "--reviewers", "dba", "--", "sh"];
-    gateway.at_the_command_line("root").runs(&create).await.with(0);
+    let mut gateway = with_a_shell().await;
     let ann = gateway.at_the_command_line("ann");
     let id = ann.runs(&["connect", "box", "--no-wait"]).await.with(0).out.trim().to_owned();
     gateway.at_the_command_line("bob").runs(&["requests", "approve", &id]).await.with(0);
