@@ -79,7 +79,7 @@ impl Events {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let data = event.lines().find_map(|line| line.strip_prefix("data:"));
                 let told = data.map(|data| serde_json::from_str(data).unwrap());
-                self.text = rest.to_owned();
+                rest.clone_into(&mut self.text);
                 if told.is_some() {
                     return told;
                 }

@@ -258,7 +258,7 @@ impl Request {
             State::Rejected { by, at, .. } => (by.to_string(), *at),
             State::Cancelled { at } => (format!("the requester, {}", self.asked.requester), *at),
             State::Revoked { by, at, .. } => (by.to_string(), *at),
-            State::Expired { at } => ("the end of its time".to_owned(), *at),
+            State::Expired { grant, .. } => ("the end of its time".to_owned(), grant.until),
         };
         Err(Refused::AlreadyDecided { state, by, at })
     }

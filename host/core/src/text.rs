@@ -4,7 +4,7 @@
 /// `text`, cut to `chars_max` characters. What would move a cursor, break a line or
 /// turn the direction of writing is replaced by `\u{fffd}`.
 pub fn shown(text: &str, chars_max: usize) -> String {
-    let mut chars = text.chars().map(|c| if is_plain(c) { c } else { '\u{fffd}' });
+    let mut chars = text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c });
     let mut shown: String = chars.by_ref().take(chars_max).collect();
     if chars.next().is_some() {
         shown.push('…');
@@ -12,10 +12,12 @@ pub fn shown(text: &str, chars_max: usize) -> String {
     shown
 }
 
-fn is_plain(c: char) -> bool {
-    let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let breaks = matches!(c, '\u{2028}' | '\u{2029}');
-    !(c.is_control() || turns || breaks)
+/// Whether `c` does something else than show itself: moves a cursor, breaks a line,
+/// turns the direction of writing, or cannot be seen at all.
+pub fn steers(c: char) -> bool {
+    let unseen = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let breaks_or_turns = matches!(c, '\u{61c}' | '\u{2028}'..='\u{202e}');
+    c.is_control() || unseen || breaks_or_turns
 }
 
 #[cfg(test)]

@@ -44,7 +44,8 @@ impl Bench {
         let gateway = App::start(config, Clock::system()).await.expect("a gateway");
         let http = Client::new();
         let url = format!("http://{}/api", gateway.address());
-        let set_up = json!({ "setup_token": gateway.setup_token, "user": "root", "password": "a long password" });
+        let set_up =
+            json!({ "setup_token": gateway.setup_token, "user": "root", "password": "a long password" });
         let answer = http.post(format!("{url}/setup")).json(&set_up).send().await.expect("an answer");
         let answer: serde_json::Value = answer.json().await.expect("a document");
         let token = answer["token"].as_str().expect("a token").to_owned();
@@ -103,7 +104,8 @@ fn median(took: &mut [Duration]) -> Duration {
 fn resident() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes: f64 = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0.0);
+    let kilobytes: f64 =
+        line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0.0);
     kilobytes / 1024.0
 }
 

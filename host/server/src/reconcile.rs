@@ -7,6 +7,9 @@ mod policies;
 mod sessions;
 mod time;
 
+use std::time::Duration;
+
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,9 +21,12 @@ use crate::session::Sessions;
 /// before anything is served.
 pub async fn settle(lifecycle: &Lifecycle) -> Result<(), Error> {
     sessions::end_orphans(lifecycle).await?;
-    time::settle_due(lifecycle).await?;
-    people::withdraw_inactive(lifecycle).await?;
-    policies::decide_stale(lifecycle).await
+    // One request that cannot be settled does not stop the gateway: the reconcilers
+    // try it again.
+    note("settling what is due", time::settle_due(lifecycle).await);
+    note("withdrawing access", people::withdraw_inactive(lifecycle).await);
+    note("deciding again", policies::decide_stale(lifecycle).await);
+    Ok(())
 }
 
 /// Starts the reconcilers; they stop with `stop`.
@@ -45,10 +51,24 @@ pub fn start(
     run("sessions", Box::pin(sessions::run(lifecycle.clone(), sessions.clone())));
 }
 
-/// Logs what could not be done; the next round tries again.
-fn note(what: &str, result: Result<(), Error>) {
+/// How long a reconciler rests after something could not be done.
+const REST: Duration = Duration::from_secs(1);
+
+/// Logs what could not be done, and says whether everything was.
+fn note(what: &str, result: Result<(), Error>) -> bool {
     match result {
-        Ok(()) | Err(Error::Refused(_)) => {}
-        Err(error) => tracing::error!(%error, "{what} failed; it is tried again"),
+        Ok(()) | Err(Error::Refused(_)) => true,
+        Err(error) => {
+            tracing::error!(%error, "{what} failed; it is tried again");
+            false
+        }
     }
+}
+
+/// Waits for the next entry; after a failure, not for long.
+async fn next(head: &mut watch::Receiver<u64>, good: bool) -> Result<(), watch::error::RecvError> {
+    if good {
+        return head.changed().await;
+    }
+    tokio::time::timeout(REST, head.changed()).await.unwrap_or(Ok(()))
 }

@@ -86,10 +86,14 @@ pub(super) fn check_command(command: &Command) -> Result<(), Refused> {
             unit: "arguments",
         });
     }
-    if command.arguments.iter().any(|one| one.contains('\0')) {
+    // What approvers see must be what runs, and a bare carriage return ends a comment
+    // that looks as if it went on.
+    let text = command.text.replace("\r\n", "\n");
+    let hides = |text: &str| text.chars().any(|c| !matches!(c, '\n' | '\t') && crate::text::steers(c));
+    if hides(&text) || command.arguments.iter().any(|one| hides(one)) {
         return Err(Refused::Invalid {
-            what: "arguments",
-            why: "an argument has no NUL character".to_owned(),
+            what: "command",
+            why: "it holds a character that nobody would see when they approve it".to_owned(),
         });
     }
     if command.text.trim().is_empty() && command.arguments.is_empty() {

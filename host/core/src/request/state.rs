@@ -74,6 +74,10 @@ pub enum State {
     },
     /// Access was taken away.
     Revoked {
+        /// How it had come about.
+        approval: Box<Approval>,
+        /// What it was; its end did not come.
+        grant: Grant,
         /// By whom.
         by: Actor,
         /// Why.
@@ -83,8 +87,10 @@ pub enum State {
     },
     /// Access ended on time.
     Expired {
-        /// When.
-        at: Timestamp,
+        /// How it had come about.
+        approval: Box<Approval>,
+        /// From when to when it was.
+        grant: Grant,
     },
     /// The approved command was started.
     Executed {
@@ -162,11 +168,11 @@ impl Request {
     pub fn ended_at(&self) -> Option<Timestamp> {
         match &self.state {
             State::Pending | State::Approved { .. } => None,
+            State::Expired { grant, .. } => Some(grant.until),
             State::Rejected { at, .. }
             | State::Cancelled { at }
             | State::TimedOut { at }
             | State::Revoked { at, .. }
-            | State::Expired { at }
             | State::Executed { at, .. } => Some(*at),
         }
     }
@@ -243,11 +249,15 @@ impl Request {
             // These two are told by when they came about, not by when the gateway,
             // which may have been down, wrote them down.
             Happened::RequestTimedOut => request.state = State::TimedOut { at: request.asked.closes_at },
-            Happened::RequestRevoked { why } => {
-                request.state = State::Revoked { by: by.clone(), why: why.clone(), at: *at };
-            }
+            Happened::RequestRevoked { why } => match request.state {
+                State::Approved { approval, grant } => {
+                    let (by, why) = (by.clone(), why.clone());
+                    request.state = State::Revoked { approval, grant, by, why, at: *at };
+                }
+                _ => return None,
+            },
             Happened::RequestExpired => match request.state {
-                State::Approved { grant, .. } => request.state = State::Expired { at: grant.until },
+                State::Approved { approval, grant } => request.state = State::Expired { approval, grant },
                 _ => return None,
             },
             Happened::CommandStarted { session } => match request.state {

@@ -7,7 +7,7 @@ use axum::extract::State;
 use quorate_core::entry::Actor;
 use quorate_core::ids::{GroupName, UserId};
 use quorate_core::refused::Refused;
-use quorate_core::user::User;
+use quorate_core::user::{ADMIN, User};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -97,6 +97,13 @@ pub(super) async fn save(
     let users = app.ledger.users()?;
     if let Some(unknown) = body.members.iter().find(|id| users.iter().all(|user| user.id != **id)) {
         return Err(Refused::Unknown { what: "user", name: unknown.to_string() }.into());
+    }
+    // Checked for the whole list, so that nobody has left when the last is refused.
+    let last = users.iter().find(|user| user.is_admin() && name.as_str() == ADMIN);
+    if let Some(last) = last
+        && !users.iter().any(|user| user.profile.active && body.members.contains(&user.id))
+    {
+        return Err(Refused::LastAdmin { user: last.id.clone() }.into());
     }
     let mut changed: Vec<(bool, User)> = Vec::new();
     for mut user in users {

@@ -3,6 +3,7 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use quorate_core::Timestamp;
+use quorate_core::text::steers;
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -14,7 +15,7 @@ pub(super) fn clean(text: &str) -> String {
         match c {
             '\n' => clean.push_str(" ⏎ "),
             '\t' => clean.push(' '),
-            c if steers(c) => {}
+            c if steers(c) => clean.push('\u{fffd}'),
             c => clean.push(c),
         }
     }
@@ -53,11 +54,6 @@ pub(super) fn json_text(value: &Value, pretty: bool) -> String {
         }
     }
     safe
-}
-
-fn steers(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// `2026-11-23 10:00:05 UTC`.

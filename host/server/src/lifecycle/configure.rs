@@ -17,7 +17,7 @@ use quorate_core::verdict::Finding;
 use quorate_core::{Timestamp, user};
 
 use super::{Error, Idempotency, Inner, Lifecycle, Plan, check, nothing_planned};
-use crate::ledger::{Append, Side};
+use crate::ledger::{Append, Page, RequestFilter, Side};
 
 /// Something worth knowing about a rule that was saved all the same.
 pub type Warning = PolicyFinding;
@@ -93,9 +93,8 @@ impl Lifecycle {
     pub async fn revoke_token(&self, id: &UserId, token: &str, by: Actor) -> Result<(), Error> {
         let (id, token) = (id.clone(), token.to_owned());
         self.change(None, move |inner, now| {
-            let mut append = Append::from(inner.user(&id)?.revoke(&token, by.clone(), now)?);
-            append.side.push(Side::ForgetToken { id: token.clone() });
-            Ok(Some(Plan::to(append, ())))
+            let step = inner.user(&id)?.revoke(&token, by.clone(), now)?;
+            Ok(Some(Plan::to(step, ())))
         })
         .await
         .map(drop)
@@ -132,6 +131,7 @@ impl Lifecycle {
             let resource = inner.resource(&name)?;
             let rules = inner.ledger.rules()?;
             let user = rules.iter().find(|rule| rule.resources.contains(&name));
+            inner.nobody_has_access(&name)?;
             let step = resource.remove(user.map(|rule| rule.name.as_str()), by.clone(), now)?;
             let mut append = Append::from(step);
             append.side.extend(resource.secrets.iter().map(|secret| Side::Secret {
@@ -185,6 +185,20 @@ impl Inner {
     fn resource(&self, name: &ResourceName) -> Result<Resource, Error> {
         let found = self.ledger.resource(name)?;
         found.ok_or_else(|| Error::NotFound { what: "resource", name: name.to_string() })
+    }
+
+    /// Access to a resource that is gone would open whatever takes its name.
+    fn nobody_has_access(&self, name: &ResourceName) -> Result<(), Error> {
+        let open = RequestFilter {
+            resource: Some(name.clone()),
+            states: vec!["APPROVED".to_owned()],
+            ..RequestFilter::default()
+        };
+        let found = self.ledger.find_requests(&open, Page { after: None, limit: 1 })?;
+        let Some(request) = found.items.first() else { return Ok(()) };
+        let by =
+            format!("the access of {} (request {}); revoke it first", request.asked.requester, request.id);
+        Err(Refused::InUse { what: "resource", name: name.to_string(), by }.into())
     }
 
     fn save_resource(

@@ -34,7 +34,10 @@ impl Lifecycle {
         }
         self.0.active.replace_all(&loaded);
         for bundled in quorate_bundle::BUILT_IN {
-            self.start_built_in(bundled).await?;
+            if let Err(error) = self.start_built_in(bundled).await {
+                tracing::error!(policy = bundled.name, %error,
+                    "a built-in policy was not taken over: what was active goes on deciding");
+            }
         }
         Ok(())
     }
@@ -44,8 +47,9 @@ impl Lifecycle {
         let digest = Digest::of(bundled.component);
         let known = self.0.ledger.policy(&name)?;
         let active = known.as_ref().and_then(Policy::active);
-        let wanted = active.is_none_or(|version| version.built_in && version.digest != digest);
         let there = known.as_ref().is_some_and(|one| one.versions.iter().any(|v| v.digest == digest));
+        // One that was there before is not active because somebody went back.
+        let wanted = active.is_none_or(|version| version.built_in && !there);
         if there && !wanted {
             return Ok(());
         }

@@ -396,14 +396,23 @@ impl RuleView {
 }
 
 fn granted(state: &State) -> Option<Granted> {
-    let State::Approved { grant, .. } = state else { return None };
+    let (State::Approved { grant, .. } | State::Revoked { grant, .. } | State::Expired { grant, .. }) = state
+    else {
+        return None;
+    };
     let seconds = grant.until.duration_since(grant.from).as_secs().unsigned_abs();
     let duration = AccessDuration::from_seconds(seconds).to_string();
     Some(Granted { from: grant.from, until: grant.until, duration })
 }
 
 fn approval(state: &State) -> Option<ApprovalView> {
-    let (State::Approved { approval, .. } | State::Executed { approval, .. }) = state else { return None };
+    let (State::Approved { approval, .. }
+    | State::Executed { approval, .. }
+    | State::Revoked { approval, .. }
+    | State::Expired { approval, .. }) = state
+    else {
+        return None;
+    };
     let bypasses = approval.bypasses.iter().map(|one| BypassView {
         rule: one.rule.to_string(),
         policy: one.policy.to_string(),
@@ -425,11 +434,11 @@ fn ended(request: &Request) -> Option<Ended> {
         State::Rejected { by, why, at } => (by.to_string(), why.clone(), at),
         State::Cancelled { at } => (by_user(&request.asked.requester), String::new(), at),
         State::TimedOut { at } => ("the deadline".to_owned(), "nobody decided in time".to_owned(), at),
-        State::Revoked { by, why, at } => match by {
+        State::Revoked { by, why, at, .. } => match by {
             Actor::User(user) => (by_user(user), why.clone(), at),
             Actor::Gateway => ("the gateway".to_owned(), why.clone(), at),
         },
-        State::Expired { at } => ("the end of its time".to_owned(), String::new(), at),
+        State::Expired { grant, .. } => ("the end of its time".to_owned(), String::new(), &grant.until),
         State::Executed { at, .. } => (by_user(&request.asked.requester), "it has run".to_owned(), at),
     };
     Some(Ended { by, why, at: *at })
@@ -453,7 +462,7 @@ fn summary(view: &RequestView) -> String {
             if view.nobody_can_approve { "nobody can approve this: it waits for " } else { "waiting for " };
         return format!("{nobody}{each}");
     }
-    if let Some(granted) = &view.granted {
+    if let Some(granted) = view.granted.as_ref().filter(|_| view.state == "APPROVED") {
         let by = view.approval.as_ref().map_or("", |approval| approval.by.as_str());
         return format!("approved by {by} for {}, until {:.0}", granted.duration, granted.until);
     }

@@ -11,8 +11,8 @@ pub(super) async fn run(lifecycle: Lifecycle) {
     let mut head = lifecycle.ledger().head();
     loop {
         head.borrow_and_update();
-        super::note("withdrawing access", withdraw_inactive(&lifecycle).await);
-        if head.changed().await.is_err() {
+        let good = super::note("withdrawing access", withdraw_inactive(&lifecycle).await);
+        if super::next(&mut head, good).await.is_err() {
             return;
         }
     }

@@ -14,9 +14,9 @@ pub(super) async fn run(lifecycle: Lifecycle, sessions: Sessions) {
     let mut head = lifecycle.ledger().head();
     loop {
         head.borrow_and_update();
-        super::note("ending sessions", end_closed(&lifecycle).await);
-        super::note("cutting sessions", cut_ended(&lifecycle, &sessions));
-        if head.changed().await.is_err() {
+        let ended = super::note("ending sessions", end_closed(&lifecycle, &sessions).await);
+        let cut = super::note("cutting sessions", cut_ended(&lifecycle, &sessions));
+        if super::next(&mut head, ended && cut).await.is_err() {
             return;
         }
     }
@@ -31,27 +31,43 @@ pub(super) async fn end_orphans(lifecycle: &Lifecycle) -> Result<(), Error> {
     Ok(())
 }
 
-/// Ends, in the ledger, every session whose grant is over, and carries on those
-/// that another grant covers.
-async fn end_closed(lifecycle: &Lifecycle) -> Result<(), Error> {
+/// Ends, in the ledger, every session whose grant is over or whose user was switched
+/// off, and carries on those that another grant covers. One that cannot be ended does
+/// not keep the others open.
+async fn end_closed(lifecycle: &Lifecycle, sessions: &Sessions) -> Result<(), Error> {
+    let mut failed = None;
     for session in lifecycle.ledger().open_sessions()? {
-        let Some(request) = lifecycle.ledger().request(&session.opened.request)? else { continue };
-        let Some(end) = over(&session, &request) else { continue };
-        if end.reason == EndReason::Expired && lifecycle.carry_session(&session.id).await?.is_some() {
-            continue;
+        if let Err(error) = end_if_over(lifecycle, sessions, &session).await {
+            failed = Some(error);
         }
-        end_once(lifecycle, &session, end).await?;
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
+}
+
+async fn end_if_over(lifecycle: &Lifecycle, sessions: &Sessions, session: &Session) -> Result<(), Error> {
+    let Some(request) = lifecycle.ledger().request(&session.opened.request)? else { return Ok(()) };
+    let user = lifecycle.ledger().user(&session.opened.user)?;
+    let active = user.is_some_and(|user| user.profile.active);
+    let Some(end) = over(session, &request, active) else { return Ok(()) };
+    if end.reason == EndReason::Expired && lifecycle.carry_session(&session.id).await?.is_some() {
+        return Ok(());
+    }
+    let ended = end_once(lifecycle, session, end.clone()).await;
+    if ended.is_err() {
+        // It could not be written, but nobody may go on for that.
+        sessions.cut(&session.id, &end);
+    }
+    ended
 }
 
 /// Why a session under `request` must end, if it must. A command that runs goes
-/// on to its own limit.
-fn over(session: &Session, request: &Request) -> Option<End> {
+/// on to its own limit, unless its user is no longer active.
+fn over(session: &Session, request: &Request, active: bool) -> Option<End> {
     let (reason, message) = match &request.state {
         State::Revoked { by, why, .. } if why.is_empty() => (EndReason::Revoked, format!("revoked by {by}")),
         State::Revoked { by, why, .. } => (EndReason::Revoked, format!("revoked by {by}: {why}")),
         State::Expired { .. } => return Some(session::expired(&session.opened)),
+        _ if !active => (EndReason::Revoked, format!("{} is no longer active", session.opened.user)),
         _ => return None,
     };
     Some(End { reason, message, exit_code: None })

@@ -16,12 +16,13 @@ pub(super) async fn run(lifecycle: Lifecycle, clock: Clock) {
     loop {
         head.borrow_and_update();
         let next = match settle_due(&lifecycle).await {
-            Ok(()) => lifecycle.ledger().next_deadline().unwrap_or(None),
-            Err(error) => {
-                tracing::error!(%error, "settling what is due failed; it is tried again");
-                Some(after(clock.now(), RETRY_SECONDS))
-            }
+            Ok(()) => lifecycle.ledger().next_deadline().map_err(Error::from),
+            Err(error) => Err(error),
         };
+        let next = next.unwrap_or_else(|error| {
+            tracing::error!(%error, "settling what is due failed; it is tried again");
+            Some(after(clock.now(), RETRY_SECONDS))
+        });
         let due = async {
             match next {
                 Some(at) => clock.sleep_until(at).await,
@@ -35,12 +36,19 @@ pub(super) async fn run(lifecycle: Lifecycle, clock: Clock) {
     }
 }
 
-/// Settles everything that is due now.
+/// Settles everything that is due now. A request that cannot be settled does not keep
+/// the others from it.
 pub(super) async fn settle_due(lifecycle: &Lifecycle) -> Result<(), Error> {
     loop {
         let due = lifecycle.ledger().due(lifecycle.now(), BATCH)?;
+        let mut failed = None;
         for id in &due {
-            lifecycle.settle(id).await?;
+            if let Err(error) = lifecycle.settle(id).await {
+                failed = Some(error);
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error);
         }
         if due.len() < BATCH {
             return Ok(());
