@@ -35,7 +35,7 @@ async fn lived_in(world: &World) -> [String; 4] {
         .put("root", "resources/other", json!({ "command": ["sh"], "secrets": { "PASSWORD": "x" } }))
         .await
         .good();
-    world.activate("mine", &noted(component("group-quorum"), "mine")).await.good();
+    world.activate("mine", component("group-quorum")).await.good();
     let mut ids = Vec::new();
     for _ in 0..4 {
         ids.push(world.ask("ann", "prod", "1h").await.good().id());

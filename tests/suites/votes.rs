@@ -192,6 +192,7 @@ async fn v8_of_an_approval_and_a_rejection_at_once_one_ends_it_a_thousand_times(
     let (approvals, approved) = count(&world, "request-approved");
     let (rejections, rejected) = count(&world, "request-rejected");
     assert_eq!(approvals + rejections, PAIRS);
+    assert!(approvals > 0 && rejections > 0, "{approvals} approvals, {rejections} rejections");
     assert_eq!(approved.union(&rejected).count(), PAIRS, "never both for one request");
     world.finish().await;
 }

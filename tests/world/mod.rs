@@ -75,14 +75,7 @@ impl World {
         let config = Config { listen: ([127, 0, 0, 1], 0).into(), ..config };
         warm(&config.compiled());
         let running = App::start(config.clone(), clock).await.unwrap();
-        Self {
-            running: Some(running),
-            config,
-            clock: hand,
-            tokens: BTreeMap::new(),
-            http: client(),
-            folder,
-        }
+        Self { running: Some(running), config, clock: hand, tokens: BTreeMap::new(), http: client(), folder }
     }
 
     /// What the first admin is made with.
@@ -336,13 +329,17 @@ pub fn quorum(groups: &[&str], require_all: bool, approvals: u32) -> Value {
 
 /// The same policies and one more.
 pub fn and(mut policies: Value, policy: &str, config: Value) -> Value {
-    policies.as_array_mut().unwrap().push(json!({ "policy": policy, "config": config }));
+    let mut used = json!({ "policy": policy });
+    used["config"] = config;
+    policies.as_array_mut().unwrap().push(used);
     policies
 }
 
 /// A just-in-time rule for `resource`.
 pub fn just_in_time(resource: &str, policies: Value) -> Value {
-    json!({ "access_type": "just-in-time", "resources": [resource], "policies": policies })
+    let mut rule = json!({ "access_type": "just-in-time", "resources": [resource] });
+    rule["policies"] = policies;
+    rule
 }
 
 /// A component of this workspace.
