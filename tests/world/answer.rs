@@ -76,12 +76,11 @@ impl Events {
     /// The next request that is told; none where the stream has ended.
     pub async fn next(&mut self) -> Option<Value> {
         loop {
-            if let Some((event, rest)) = self.text.split_once("\n\n") {
+            if let Some(end) = self.text.find("\n\n") {
+                let event: String = self.text.drain(..end + 2).collect();
                 let data = event.lines().find_map(|line| line.strip_prefix("data:"));
-                let told = data.map(|data| serde_json::from_str(data).unwrap());
-                rest.clone_into(&mut self.text);
-                if told.is_some() {
-                    return told;
+                if let Some(data) = data {
+                    return Some(serde_json::from_str(data).unwrap());
                 }
                 continue;
             }
