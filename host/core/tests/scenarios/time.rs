@@ -47,6 +47,22 @@ fn folded(world: &World, id: &str) -> Session {
 }
 
 #[test]
+fn a_command_that_hides_what_it_does_is_refused() {
+    let ask = |text: &str| {
+        let rules = vec![(rule("commands", AccessType::Command), vec![amount(&["dba"], 1)])];
+        World::with_rules(rules).ask_to_run("ann", text).map(|_| ()).map_err(|refused| refused.code())
+    };
+    for plain in ["select 1;\n\tselect 2", "select 1;\r\n", "select 'grüße, 你好'"] {
+        assert_eq!(ask(plain), Ok(()), "{plain:?}");
+    }
+    // A bare carriage return ends a comment that looks as if it went on; the others
+    // cannot be seen, or turn the direction of writing.
+    for hidden in ["select 1; -- fine\rdrop table t", "a\u{200b}b", "a\u{202e}b", "a\u{1b}[1Ab", "a\0b"] {
+        assert_eq!(ask(hidden), Err("invalid"), "{hidden:?}");
+    }
+}
+
+#[test]
 fn t1_a_request_that_nobody_answers_times_out() {
     let mut world = world().ask("ann", "1h");
     assert_eq!(world.request().deadline(), Some(at(3600)));

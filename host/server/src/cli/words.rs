@@ -15,7 +15,7 @@ pub(super) fn clean(text: &str) -> String {
         match c {
             '\n' => clean.push_str(" ⏎ "),
             '\t' => clean.push(' '),
-            c if steers(c) => clean.push('\u{fffd}'),
+            c if steers(c) => {}
             c => clean.push(c),
         }
     }
