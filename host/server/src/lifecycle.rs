@@ -211,11 +211,15 @@ impl Lifecycle {
         let id: RequestId = random::id()?.parse().map_err(anyhow::Error::new)?;
         let by = by.clone();
         let answers = format!("request/{id}");
-        self.change(key.map(|key| key.answering(answers)), move |inner, now| {
+        let planned = self.change(key.map(|key| key.answering(answers)), move |inner, now| {
             inner.submit(&id, &by, &ask, now)
-        })
-        .await?
-        .ok_or_else(nothing_planned)
+        });
+        let request = planned.await?.ok_or_else(nothing_planned)?;
+        let view = self.view(&request)?;
+        if view.nobody_can_approve {
+            tracing::warn!(request = %request.id, summary = view.summary, "nobody can approve a request");
+        }
+        Ok(request)
     }
 
     /// Votes.
