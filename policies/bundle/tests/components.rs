@@ -2,6 +2,7 @@
 //! machine; and the frozen guest still fits the contract as it is written today.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use quorate_bundle::{BUILT_IN, Bundled, EXAMPLES, PROBES};
@@ -18,7 +19,10 @@ fn root() -> PathBuf {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes).iter().fold(String::new(), |mut digits, byte| {
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    })
 }
 
 /// Fails, naming what differs, where `component` does not fit `wit/v1`.
