@@ -326,7 +326,7 @@ impl Request {
         }
         for fault in &self.faults {
             warnings.push(format!(
-                "policy {} does not answer ({}): this waits until the policy is replaced, and those who run the gateway are told",
+                "policy {} does not answer ({}): this waits until the policy is replaced",
                 fault.policy,
                 if fault.message.is_empty() { &fault.code } else { &fault.message },
             ));
