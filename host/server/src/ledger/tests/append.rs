@@ -10,6 +10,7 @@ use std::task::Poll;
 use quorate_core::entry::{Actor, Stream};
 use quorate_core::ids::Digest;
 use quorate_core::session::Session;
+use tokio::task::unconstrained;
 
 use super::super::{Append, AppendError, EntryFilter, KEY_HOURS, Key, Ledger, Order, Side, Stored, verify};
 use super::world::{
@@ -65,16 +66,16 @@ async fn of_a_thousand_at_once_exactly_one_wins_each_revision() {
 #[tokio::test]
 async fn appends_that_share_a_transaction_keep_their_order_and_see_each_other() {
     let world = World::new();
-    // The writer waits here until all of them stand in line.
+    // The writer waits here, first in line, until all of them stand behind it.
     let (go, gate) = std::sync::mpsc::channel::<()>();
-    let ledger = world.ledger.clone();
-    let held = tokio::spawn(async move { ledger.run(move |_| gate.recv().unwrap()).await });
+    let mut held = Box::pin(world.ledger.run(move |_| gate.recv().unwrap()));
+    assert!(stands_in_line(&mut held).await);
     let appends = (0..100).map(|revision| {
         // The 50th comes too late, as somebody who decided on an older state does.
         let revision = if revision == 50 { 3 } else { revision - u64::from(revision > 50) };
         world.ledger.append(save("ann", revision, 1))
     });
-    let mut appends: Vec<_> = appends.map(Box::pin).collect();
+    let mut appends: Vec<_> = appends.map(|append| Box::pin(unconstrained(append))).collect();
     for append in &mut appends {
         assert!(stands_in_line(append).await);
     }
@@ -88,7 +89,7 @@ async fn appends_that_share_a_transaction_keep_their_order_and_see_each_other() 
             Err(error) => panic!("{error}"),
         }
     }
-    held.await.unwrap().unwrap();
+    held.await.unwrap();
     assert_eq!(seqs, (1..=99).collect::<Vec<_>>());
     assert_eq!(self::commits(&world.path()), commits + 1);
     assert_eq!(verify(&world.path()).unwrap().entries, 99);
