@@ -7,7 +7,7 @@ use serde_json::Value;
 use wasmparser::{Parser, Validator, WasmFeatures};
 use wasmtime::component::Component;
 
-use crate::abi::{Mismatch, v1};
+use crate::abi::Mismatch;
 use crate::fault::{fault, plain};
 use crate::metadata::Metadata;
 use crate::policy::{Loaded, Policy};
@@ -80,13 +80,11 @@ impl Runtime {
         })?;
         let digest = Digest::of(component);
         let compiled = compiled(shared, component, digest)?;
-        let exports = v1::Exports::find(&compiled)
-            .ok_or_else(|| LoadError::WrongContract("a function is missing".to_owned()))?;
         let instance = shared
             .linker
             .instantiate_pre(&compiled)
             .map_err(|error| LoadError::WrongContract(plain(&format!("{error:#}"), 400)))?;
-        let loaded = Loaded::new(shared.clone(), instance, exports);
+        let loaded = Loaded::start(shared.clone(), instance, &compiled).map_err(not_started)?;
         let schema = schema(&loaded.schema().map_err(not_started)?)?;
         let evidence = loaded.evidence().map_err(not_started)?;
         let metadata = Metadata::of(component, &schema);

@@ -1,14 +1,20 @@
 //! As many evaluations at a time as the pool has room for. Whoever comes later
 //! waits: a full pool is overload, never a policy's fault.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The free places.
 pub(crate) struct Permits {
-    free: Mutex<u32>,
+    places: Mutex<Places>,
     freed: Condvar,
     wait_max: Duration,
+}
+
+struct Places {
+    free: u32,
+    /// How many wait for one: waking nobody costs as much as waking somebody.
+    waiting: u32,
 }
 
 /// One place, given back when dropped.
@@ -16,32 +22,40 @@ pub(crate) struct Permit<'a>(&'a Permits);
 
 impl Permits {
     pub(crate) fn new(count: u32, wait_max: Duration) -> Self {
-        Self { free: Mutex::new(count), freed: Condvar::new(), wait_max }
+        Self { places: Mutex::new(Places { free: count, waiting: 0 }), freed: Condvar::new(), wait_max }
     }
 
     /// A place, or none when nobody left one in time.
     pub(crate) fn take(&self) -> Option<Permit<'_>> {
-        // The number is changed in one statement, so a poisoned lock still guards
-        // a right number.
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        if *free == 0 {
-            (free, _) = self
+        let mut places = self.lock();
+        if places.free == 0 {
+            places.waiting += 1;
+            (places, _) = self
                 .freed
-                .wait_timeout_while(free, self.wait_max, |free| *free == 0)
+                .wait_timeout_while(places, self.wait_max, |places| places.free == 0)
                 .unwrap_or_else(PoisonError::into_inner);
-            if *free == 0 {
+            places.waiting -= 1;
+            if places.free == 0 {
                 return None;
             }
         }
-        *free -= 1;
+        places.free -= 1;
         Some(Permit(self))
+    }
+
+    /// Nothing in between can panic, so a poisoned lock still guards right numbers.
+    fn lock(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.0.freed.notify_one();
+        let mut places = self.0.lock();
+        places.free += 1;
+        if places.waiting > 0 {
+            self.0.freed.notify_one();
+        }
     }
 }
 

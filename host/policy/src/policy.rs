@@ -10,7 +10,7 @@ use quorate_core::input::Input;
 use quorate_core::verdict::{EvidenceNeeds, Fault, FaultCode, Finding, Verdict};
 use serde_json::Value;
 use wasmtime::Store;
-use wasmtime::component::{Instance, InstancePre};
+use wasmtime::component::{Component, Instance, InstancePre};
 
 use crate::abi::v1::{self, Exports};
 use crate::call::Call;
@@ -89,7 +89,7 @@ impl Policy {
         if let Err(fault) = loaded.admit_config(config).and_then(|()| loaded.admit_input(input)) {
             return Evaluation::without_a_call(fault);
         }
-        let run = loaded.run(|store, instance| loaded.exports.evaluate(store, instance, config, input));
+        let run = loaded.ready.run(|store, instance| loaded.exports.evaluate(store, instance, config, input));
         Evaluation {
             verdict: run.answer,
             fuel_used: run.fuel_used,
@@ -102,7 +102,7 @@ impl Policy {
     pub fn check(&self, config: &str) -> Result<Vec<Finding>, Fault> {
         let loaded = &self.0.loaded;
         loaded.admit_config(config)?;
-        loaded.run(|store, instance| loaded.exports.check(store, instance, config)).answer
+        loaded.ready.run(|store, instance| loaded.exports.check(store, instance, config)).answer
     }
 }
 
@@ -119,11 +119,16 @@ impl fmt::Debug for Policy {
     }
 }
 
-/// A component ready to be instantiated.
+/// A component that was started once, and can be again.
 pub(crate) struct Loaded {
+    ready: Ready,
+    exports: Exports,
+}
+
+/// A component ready to be instantiated.
+struct Ready {
     shared: Arc<Shared>,
     instance: InstancePre<Call>,
-    exports: Exports,
 }
 
 /// What one call came to, whatever it was for.
@@ -142,22 +147,29 @@ impl<T> Run<T> {
 }
 
 impl Loaded {
-    pub(crate) fn new(shared: Arc<Shared>, instance: InstancePre<Call>, exports: Exports) -> Self {
-        Self { shared, instance, exports }
+    /// Starts `component`, which `instance` is made from, and finds its functions.
+    pub(crate) fn start(
+        shared: Arc<Shared>,
+        instance: InstancePre<Call>,
+        component: &Component,
+    ) -> Result<Self, Fault> {
+        let ready = Ready { shared, instance };
+        let exports = ready.run(|store, instance| Exports::find(component, store, instance).map(Ok)).answer?;
+        Ok(Self { ready, exports })
     }
 
     /// The schema of the config, as the policy wrote it.
     pub(crate) fn schema(&self) -> Result<String, Fault> {
-        self.run(|store, instance| self.exports.schema(store, instance).map(Ok)).answer
+        self.ready.run(|store, instance| self.exports.schema(store, instance).map(Ok)).answer
     }
 
     /// What the policy needs to be gathered before a call.
     pub(crate) fn evidence(&self) -> Result<EvidenceNeeds, Fault> {
-        self.run(|store, instance| self.exports.evidence(store, instance)).answer
+        self.ready.run(|store, instance| self.exports.evidence(store, instance)).answer
     }
 
     fn admit_config(&self, config: &str) -> Result<(), Fault> {
-        let (bytes, max) = (config.len(), self.shared.limits.config_bytes_max);
+        let (bytes, max) = (config.len(), self.ready.shared.limits.config_bytes_max);
         if bytes > max {
             let message = format!("the config has {bytes} bytes, {max} are allowed");
             return Err(fault(FaultCode::BadConfig, message));
@@ -166,14 +178,16 @@ impl Loaded {
     }
 
     fn admit_input(&self, input: &Input) -> Result<(), Fault> {
-        let (bytes, max) = (v1::size(input), self.shared.limits.input_bytes_max);
+        let (bytes, max) = (v1::size(input), self.ready.shared.limits.input_bytes_max);
         if bytes > max {
             let message = format!("the input has {bytes} bytes, {max} are allowed");
             return Err(fault(FaultCode::InputTooLarge, message));
         }
         Ok(())
     }
+}
 
+impl Ready {
     /// Calls `body` with a fresh instance, when there is a place for one. A panic on
     /// our side ends here, as a fault.
     fn run<T>(

@@ -10,7 +10,7 @@ mod question;
 use quorate_core::input::Input;
 use quorate_core::verdict::{EvidenceNeeds, Fault, Finding, Verdict};
 use wasmtime::Store;
-use wasmtime::component::{Component, ComponentExportIndex, Instance, Linker};
+use wasmtime::component::{Component, ComponentExportIndex, Instance, Linker, TypedFunc};
 
 use crate::call::{Call, log};
 
@@ -47,21 +47,33 @@ pub(crate) fn offer(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
 
 /// Where a component keeps the functions of the contract.
 pub(crate) struct Exports {
+    /// Of the type [`Evaluate`] in every instance of the component.
     evaluate: ComponentExportIndex,
     schema: ComponentExportIndex,
     check: ComponentExportIndex,
     evidence: ComponentExportIndex,
 }
 
+type Evaluate<'a> = TypedFunc<(&'a str, wit::Input<'a>), (wit::Verdict,)>;
+
 impl Exports {
-    /// None if one is missing, which the contract check has excluded.
-    pub(crate) fn find(component: &Component) -> Option<Self> {
+    /// Fails where one is missing or has another type, which the contract check has
+    /// excluded. `instance` is one of `component`.
+    pub(crate) fn find(
+        component: &Component,
+        store: &mut Store<Call>,
+        instance: &Instance,
+    ) -> wasmtime::Result<Self> {
         let find = |interface: &str, function: &str| {
-            let interface = component.get_export_index(None, interface)?;
-            component.get_export_index(Some(&interface), function)
+            component
+                .get_export_index(None, interface)
+                .and_then(|interface| component.get_export_index(Some(&interface), function))
+                .ok_or_else(|| wasmtime::format_err!("`{function}` is missing"))
         };
-        Some(Self {
-            evaluate: find("quorate:policy/rule@1.0.0", "evaluate")?,
+        let evaluate = find("quorate:policy/rule@1.0.0", "evaluate")?;
+        let _: Evaluate<'_> = instance.get_typed_func(&mut *store, &evaluate)?;
+        Ok(Self {
+            evaluate,
             schema: find("quorate:policy/settings@1.0.0", "schema")?,
             check: find("quorate:policy/settings@1.0.0", "check")?,
             evidence: find("quorate:policy/settings@1.0.0", "evidence")?,
@@ -78,7 +90,13 @@ impl Exports {
     ) -> wasmtime::Result<Result<Verdict, Fault>> {
         question::lend(input, |input| {
             let function = instance
-                .get_typed_func::<(&str, wit::Input<'_>), (wit::Verdict,)>(&mut *store, &self.evaluate)?;
+                .get_func(&mut *store, self.evaluate)
+                .ok_or_else(|| wasmtime::format_err!("an instance of another component"))?;
+            // SAFETY: an index is found only in instances of the component that it is
+            // from, and for that component `find` has compared the type of the function
+            // with this one. Comparing again costs more than the policy's own work.
+            #[allow(unsafe_code, reason = "wasmtime has no other way to compare the types only once")]
+            let function: Evaluate<'_> = unsafe { TypedFunc::new_unchecked(function) };
             let (verdict,) = function.call(store, (config, input))?;
             Ok(answer::verdict(verdict))
         })?
