@@ -184,6 +184,10 @@ async fn t7_nobody_who_can_approve_is_told_at_once_with_what_is_missing() {
             .iter()
             .any(|one| one["id"] == other.body["id"] && one["nobody_can_approve"] == true)
     );
+    let metrics = world.raw(reqwest::Method::GET, "/metrics", world.token("root"), "").await.good();
+    let counted = |line: &&str| line.starts_with("quorate_requests_nobody_can_approve_total ");
+    let line = metrics.text("").lines().find(counted).expect("the metric");
+    assert!(!line.ends_with(" 0"), "{line}");
     // One more person, and it can be met.
     world.person("lea", &["legal"]).await;
     let better = world.request(&other.id()).await.good();

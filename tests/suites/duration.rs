@@ -167,7 +167,9 @@ async fn a_policy_that_wants_to_be_asked_again_is_asked_when_it_is_time() {
     let later = json!([{ "policy": "probes", "config": { "do": "revisit", "times": 600_000 } }]);
     world.resource("prod", later).await;
     let asked = world.ask("ann", "prod", "1h").await.good();
-    assert_eq!(asked.state(), "PENDING");
+    assert_eq!((asked.state(), &asked.body["nobody_can_approve"]), ("PENDING", &json!(false)));
+    let words = "waiting for time to pass (the policies are asked again at 2026-03-02T10:10:00Z)";
+    assert_eq!(asked.text("/summary"), words);
     let decided = async || {
         let entries = world.entries(&asked.id()).await;
         entries.iter().filter(|entry| entry["type"] == "request-decided").count()

@@ -1,5 +1,10 @@
 //! Rules over HTTP: which requests they cover, and how several decide together.
 
+use std::collections::BTreeSet;
+
+use futures_util::stream::{self, StreamExt as _};
+use quorate::ledger::{EntryFilter, Order};
+use quorate_core::entry::{Happened, Stream};
 use serde_json::{Value, json};
 
 use crate::world::{World, and, component, just_in_time, quorum};
@@ -128,6 +133,44 @@ async fn r6_an_edited_rule_decides_what_waits_and_both_versions_are_on_record() 
     world.delete("root", "rules/r").await.good();
     let ended = world.until(&orphan, "REJECTED").await;
     assert!(ended.text("/ended/why").contains("no access request rule covers"));
+    world.finish().await;
+}
+
+/// How often the rule is changed, how many are decided meanwhile, how many at once.
+const EDITS: usize = 60;
+const DECIDED: usize = 200;
+const AT_ONCE: usize = 20;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r6_nothing_is_decided_under_a_rule_that_was_changed_before() {
+    let world = World::new().await;
+    world.bare_resource("prod", json!({})).await;
+    let rules = [just_in_time("prod", one_dba()), just_in_time("prod", quorum(&["dba", "sre"], false, 1))];
+    world.rule("r", rules[0].clone()).await.good();
+    let edits = async {
+        for nth in 1..=EDITS {
+            world.rule("r", rules[nth % 2].clone()).await.good();
+        }
+    };
+    let decisions = stream::iter(0..DECIDED).map(async |_| {
+        let id = world.ask("ann", "prod", "1h").await.good().id();
+        assert_eq!(world.approve("bob", &id).await.good().state(), "APPROVED");
+    });
+    tokio::join!(edits, decisions.buffer_unordered(AT_ONCE).collect::<Vec<()>>());
+
+    let rule = Stream::rule(&"r".parse().unwrap());
+    let (mut newest, mut seen) = (0, BTreeSet::new());
+    for sealed in world.app().ledger.entries(&EntryFilter::default(), 100_000, Order::OldestFirst).unwrap() {
+        match sealed.entry.happened {
+            _ if sealed.entry.stream == rule => newest = sealed.entry.revision,
+            Happened::RequestDecided { decision, .. } => {
+                assert_eq!(decision.rules[0].revision, newest, "entry {}", sealed.seq);
+                seen.insert(newest);
+            }
+            _ => {}
+        }
+    }
+    assert!(seen.len() > 2, "the rule was not changed while things were decided: {seen:?}");
     world.finish().await;
 }
 

@@ -126,7 +126,8 @@ async fn both(
 ) -> (RequestId, [Result<Request, Error>; 2]) {
     let access = AskedAccess::JustInTime(AccessDuration::default());
     let ask = Ask { resource: "prod".parse().unwrap(), access, reason: String::new() };
-    let id = lifecycle.submit(&"ann".parse().unwrap(), ask, None).await.unwrap().id;
+    let asked = lifecycle.submit(&"ann".parse().unwrap(), ask, None).await.unwrap();
+    let id: RequestId = asked.id.parse().unwrap();
     let [one, other] = votes.map(|(who, choice)| {
         let (lifecycle, id) = (lifecycle.clone(), id.clone());
         tokio::spawn(async move {

@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::serve::ListenerExt as _;
 use quorate_policy::{Limits, Runtime};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::agent::Launcher;
 use crate::clock::Clock;
@@ -17,6 +17,7 @@ use crate::identity::Identity;
 use crate::ledger::Ledger;
 use crate::lifecycle::Lifecycle;
 use crate::session::Sessions;
+use crate::tasks::Tasks;
 use crate::{api, config, reconcile};
 
 /// What handlers work with. Cheap to clone.
@@ -44,8 +45,7 @@ pub struct Running {
     address: SocketAddr,
     /// Printed once, on the first start: makes the first admin.
     pub setup_token: Option<String>,
-    stop: CancellationToken,
-    tasks: TaskTracker,
+    tasks: Tasks,
 }
 
 impl App {
@@ -83,8 +83,8 @@ impl App {
     }
 
     fn serve(self, listener: TcpListener, setup_token: Option<String>) -> Running {
-        let (stop, tasks) = (self.stopping.clone(), TaskTracker::new());
-        reconcile::start(&self.lifecycle, &self.sessions, &self.clock, &tasks, &stop);
+        let tasks = Tasks::new(self.stopping.clone());
+        reconcile::start(&self.lifecycle, &self.sessions, &self.clock, &tasks);
         let address = self.config.listen;
         let router = api::router(self.clone());
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
@@ -94,14 +94,14 @@ impl App {
                 tracing::debug!(%error, "a connection sends in larger pieces than it should");
             }
         });
-        let stopped = stop.clone().cancelled_owned();
-        tasks.spawn(async move {
+        let stopped = self.stopping.clone().cancelled_owned();
+        tasks.run_to_end("http", async move {
             let serving = axum::serve(listener, service).with_graceful_shutdown(stopped);
             if let Err(error) = serving.await {
                 tracing::error!(%error, "serving ended");
             }
         });
-        Running { app: self, address, setup_token, stop, tasks }
+        Running { app: self, address, setup_token, tasks }
     }
 }
 
@@ -116,14 +116,17 @@ impl Running {
         &self.app
     }
 
+    /// Waits until the gateway cannot go on as it should: it is best stopped, and
+    /// started anew by whoever started it.
+    pub async fn broken(&self) {
+        self.tasks.broken().await;
+    }
+
     /// Ends all sessions, tells their users why, and stops serving.
     pub async fn stop(self) {
         self.app.sessions.stop().await;
-        self.stop.cancel();
-        self.tasks.close();
         // A client that keeps its connection open does not keep the gateway up.
-        let patience = std::time::Duration::from_secs(5);
-        if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
+        if !self.tasks.stop(Duration::from_secs(5)).await {
             tracing::warn!("stopped with connections still open");
         }
     }

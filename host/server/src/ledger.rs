@@ -47,7 +47,7 @@ use std::thread::JoinHandle;
 use quorate_core::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub use append::{Append, AppendError, Appended, KEY_HOURS, Key, Side, Stored};
+pub use append::{Append, AppendError, Appended, Basis, KEY_HOURS, Key, Side, Stored};
 pub use audit::{EntryFilter, Order};
 pub use find::{Cursor, PAGE_ROWS_MAX, Page, Paged, RequestFilter, SessionFilter};
 pub use read::{ReadError, Reader, Size};

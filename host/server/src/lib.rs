@@ -16,4 +16,5 @@ pub mod lifecycle;
 pub mod random;
 pub mod reconcile;
 pub mod session;
+pub mod tasks;
 pub mod telemetry;

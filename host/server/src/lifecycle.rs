@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use quorate_core::Timestamp;
 use quorate_core::duration::AccessDuration;
-use quorate_core::entry::{Actor, Step};
+use quorate_core::entry::{Actor, Step, Stream};
 use quorate_core::ids::{Digest, RequestId, ResourceName, UserId};
 use quorate_core::input::{Choice, Command, Vote};
 use quorate_core::refused::Refused;
@@ -32,7 +32,7 @@ pub use self::view::{Ended, FindingView, Granted, RequestView, WaitingView};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ledger::{Append, AppendError, Key, Ledger, ReadError};
-use crate::random;
+use crate::{random, telemetry};
 
 /// How often a change starts over because somebody else was first.
 const ATTEMPTS_MAX: u32 = 200;
@@ -207,7 +207,12 @@ impl Lifecycle {
     }
 
     /// Asks for access.
-    pub async fn submit(&self, by: &UserId, ask: Ask, key: Option<Idempotency>) -> Result<Request, Error> {
+    pub async fn submit(
+        &self,
+        by: &UserId,
+        ask: Ask,
+        key: Option<Idempotency>,
+    ) -> Result<RequestView, Error> {
         let id: RequestId = random::id()?.parse().map_err(anyhow::Error::new)?;
         let by = by.clone();
         let answers = format!("request/{id}");
@@ -217,9 +222,10 @@ impl Lifecycle {
         let request = planned.await?.ok_or_else(nothing_planned)?;
         let view = self.view(&request)?;
         if view.nobody_can_approve {
+            telemetry::nobody_can_approve();
             tracing::warn!(request = %request.id, summary = view.summary, "nobody can approve a request");
         }
-        Ok(request)
+        Ok(view)
     }
 
     /// Votes.
@@ -286,10 +292,11 @@ impl Lifecycle {
     pub async fn decide_again(&self, id: &RequestId) -> Result<(), Error> {
         let id = id.clone();
         self.change(None, move |inner, now| {
+            let basis = inner.basis();
             let request = inner.request(&id)?;
-            let evaluated = inner.evaluate(&request, now)?;
+            let evaluated = inner.evaluate(&request, basis, now)?;
             match request.step(Event::Decided(Box::new(evaluated.ruling)), now) {
-                Ok(step) => Ok(Some(Plan::to(evaluated.record.with(step), ()))),
+                Ok(step) => Ok(Some(Plan::to(evaluated.ground.with(step), ()))),
                 // Decided meanwhile: there is nothing left to ask.
                 Err(Refused::AlreadyDecided { .. }) => Ok(None),
                 Err(refused) => Err(refused.into()),
@@ -432,6 +439,7 @@ impl Inner {
         ask: &Ask,
         now: Timestamp,
     ) -> Result<Option<Plan<Request>>, Error> {
+        let basis = self.basis();
         let user = self.active_user(by)?;
         let requester = user.principal();
         let Some(resource) = self.ledger.resource(&ask.resource)? else {
@@ -456,10 +464,10 @@ impl Inner {
         let bounds = self.bounds(&resource);
         let asking = Request::submit(id, asked, &requester, &resource, &covering, &bounds)?;
         let request = after_step(None, &asking)?;
-        let evaluated = self.evaluate(&request, now)?;
+        let evaluated = self.evaluate(&request, basis, now)?;
         let decided = request.step(Event::Decided(Box::new(evaluated.ruling)), now)?;
         let left = after_step(Some(&request), &decided)?;
-        Ok(Some(Plan::to(evaluated.record.with(asking.and(decided)), left)))
+        Ok(Some(Plan::to(evaluated.ground.with(asking.and(decided)), left)))
     }
 
     fn vote(
@@ -469,6 +477,8 @@ impl Inner {
         ballot: &Ballot,
         now: Timestamp,
     ) -> Result<Option<Plan<Request>>, Error> {
+        let mut basis = self.basis();
+        basis.streams.push(Stream::user(by));
         let request = self.request(id)?;
         let vote = Vote {
             voter: self.active_user(by)?.principal(),
@@ -486,12 +496,12 @@ impl Inner {
             Err(refused @ Refused::TooLong { .. }) => return Err(refused.into()),
             Err(refused) => return note(vote, refused),
         }
-        let evaluated = self.evaluate(&request.with_vote(vote.clone()), now)?;
+        let evaluated = self.evaluate(&request.with_vote(vote.clone()), basis, now)?;
         let event = Event::Vote(Box::new(vote.clone()), Box::new(evaluated.ruling));
         match request.step(event, now) {
             Ok(step) => {
                 let left = after_step(Some(&request), &step)?;
-                Ok(Some(Plan::to(evaluated.record.with(step), left)))
+                Ok(Some(Plan::to(evaluated.ground.with(step), left)))
             }
             Err(refused) => note(vote, refused),
         }

@@ -10,12 +10,11 @@ mod time;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::lifecycle::{Error, Lifecycle};
 use crate::session::Sessions;
+use crate::tasks::Tasks;
 
 /// Settles everything that fell due while the gateway was down. Called once,
 /// before anything is served.
@@ -29,26 +28,12 @@ pub async fn settle(lifecycle: &Lifecycle) -> Result<(), Error> {
     Ok(())
 }
 
-/// Starts the reconcilers; they stop with `stop`.
-pub fn start(
-    lifecycle: &Lifecycle,
-    sessions: &Sessions,
-    clock: &Clock,
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
-) {
-    let run = |name: &'static str, work: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
-        let stop = stop.clone();
-        tasks.spawn(async move {
-            if stop.run_until_cancelled(work).await.is_some() {
-                tracing::error!(reconciler = name, "a reconciler ended by itself");
-            }
-        });
-    };
-    run("time", Box::pin(time::run(lifecycle.clone(), clock.clone())));
-    run("policies", Box::pin(policies::run(lifecycle.clone())));
-    run("people", Box::pin(people::run(lifecycle.clone())));
-    run("sessions", Box::pin(sessions::run(lifecycle.clone(), sessions.clone())));
+/// Starts the reconcilers.
+pub fn start(lifecycle: &Lifecycle, sessions: &Sessions, clock: &Clock, tasks: &Tasks) {
+    tasks.run("time", time::run(lifecycle.clone(), clock.clone()));
+    tasks.run("policies", policies::run(lifecycle.clone()));
+    tasks.run("people", people::run(lifecycle.clone()));
+    tasks.run("sessions", sessions::run(lifecycle.clone(), sessions.clone()));
 }
 
 /// How long a reconciler rests after something could not be done.

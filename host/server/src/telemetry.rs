@@ -124,6 +124,11 @@ pub fn evaluated(policy: &PolicyName, took: Duration, fuel_used: u64, fault: Opt
     }
 }
 
+/// Counts a request that nobody who can vote now could get approved.
+pub fn nobody_can_approve() {
+    METRICS.hopeless.inc();
+}
+
 /// What this process has counted, in the text format of Prometheus, without the
 /// closing line.
 pub fn counted() -> Result<String, std::fmt::Error> {
@@ -157,6 +162,7 @@ struct Metrics {
     evaluation_seconds: Seconds<Policy>,
     evaluation_fuel: Family<Policy, Counter>,
     faults: Family<Faulted, Counter>,
+    hopeless: Counter,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -194,6 +200,7 @@ impl Metrics {
             evaluation_seconds: Family::new_with_constructor(microseconds),
             evaluation_fuel: Family::default(),
             faults: Family::default(),
+            hopeless: Counter::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("http_requests", "HTTP requests answered", metrics.answered.clone());
@@ -214,6 +221,11 @@ impl Metrics {
             metrics.evaluation_fuel.clone(),
         );
         registry.register("evaluation_faults", "Evaluations without an answer", metrics.faults.clone());
+        registry.register(
+            "requests_nobody_can_approve",
+            "Requests that nobody could get approved when they were made",
+            metrics.hopeless.clone(),
+        );
         metrics
     }
 }

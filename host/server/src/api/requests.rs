@@ -110,9 +110,10 @@ pub(super) async fn submit(
         (duration, None) => AskedAccess::JustInTime(duration.unwrap_or_default()),
     };
     let ask = Ask { resource: body.resource, access, reason: body.reason };
-    let made = done(app.lifecycle.submit(&user.id, ask, key).await, |id| find(&app, id))?;
+    let find = |id: &str| Ok(app.lifecycle.view(&find(&app, id)?)?);
+    let made = done(app.lifecycle.submit(&user.id, ask, key).await, find)?;
     let place = format!("/api/requests/{}", made.thing.id);
-    let mut response = view(&app, made)?.with_status(StatusCode::CREATED);
+    let mut response = made.with_status(StatusCode::CREATED);
     if let Ok(place) = HeaderValue::from_str(&place) {
         response.headers_mut().insert(header::LOCATION, place);
     }

@@ -71,6 +71,10 @@ async fn serve(context: &Context, config: Config) -> Ending {
     tokio::select! {
         _ = told.recv() => {}
         _ = interrupt.recv() => {}
+        () = gateway.broken() => {
+            gateway.stop().await;
+            return Err(Failure::failed("the gateway stopped because a part of it ended; its log says which"));
+        }
     }
     context.screen.say("stopping: sessions are ended; once more stops at once");
     tokio::select! {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use quorate_core::entry::Step;
+use quorate_core::entry::{Kind, Step, Stream};
 use quorate_core::ids::{Digest, ResourceName, UserId};
 
 /// How long an idempotency key is known, in hours.
@@ -40,13 +40,34 @@ pub struct Append {
     pub blobs: Vec<(Digest, Vec<u8>)>,
     /// What is kept beside the entries.
     pub side: Vec<Side>,
+    /// What it was decided on, where that is more than the streams it writes.
+    pub basis: Option<Basis>,
     /// So that a repetition is recognised.
     pub key: Option<Key>,
 }
 
+/// What a decision rests on besides the streams that it writes: all rules, and some
+/// more. Where one of them has an entry after `head`, the append is a conflict: a
+/// decision under a rule never stands in the ledger after the change of that rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Basis {
+    /// The newest entry when the first of them was read, or one before it.
+    pub head: u64,
+    /// The streams, besides those of the rules.
+    pub streams: Vec<Stream>,
+}
+
+impl Basis {
+    /// Whether a later entry of `stream` takes the ground away.
+    pub(super) fn includes(&self, stream: &str) -> bool {
+        stream.split_once('/').is_some_and(|(kind, _)| kind == Kind::Rule.as_str())
+            || self.streams.iter().any(|one| one.to_string() == stream)
+    }
+}
+
 impl From<Step> for Append {
     fn from(step: Step) -> Self {
-        Self { step, blobs: Vec::new(), side: Vec::new(), key: None }
+        Self { step, blobs: Vec::new(), side: Vec::new(), basis: None, key: None }
     }
 }
 

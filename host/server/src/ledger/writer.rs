@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::schema;
 use super::seal::{Head, Written, digest_of, int, micros};
 use super::views::{Thing, ViewError, revision};
-use super::{Append, AppendError, Appended, KEY_HOURS, Key, Side, Stored};
+use super::{Append, AppendError, Appended, Basis, KEY_HOURS, Key, Side, Stored};
 
 /// The most appends that share one transaction.
 const BATCH_MAX: usize = 256;
@@ -36,12 +36,14 @@ pub(super) struct Job {
     pub(super) guards: Vec<Guard>,
     pub(super) blobs: Vec<(Digest, Vec<u8>)>,
     pub(super) side: Vec<Side>,
+    pub(super) basis: Option<Basis>,
     pub(super) key: Option<Key>,
 }
 
 impl From<Append> for Job {
-    fn from(Append { step, blobs, side, key }: Append) -> Self {
-        Self { entries: step.entries().to_vec(), guards: step.guards().to_vec(), blobs, side, key }
+    fn from(Append { step, blobs, side, basis, key }: Append) -> Self {
+        let (entries, guards) = (step.entries().to_vec(), step.guards().to_vec());
+        Self { entries, guards, blobs, side, basis, key }
     }
 }
 
@@ -177,6 +179,9 @@ fn apply(connection: &Connection, newest: &mut Newest, job: &Job) -> Result<(), 
     for guard in &job.guards {
         check_guard(connection, guard, &job.entries)?;
     }
+    if let Some(basis) = &job.basis {
+        check_basis(connection, basis)?;
+    }
     let mut head = newest.head;
     for entry in &written {
         head = entry.insert(connection, head)?;
@@ -229,6 +234,17 @@ fn check_guard(connection: &Connection, guard: &Guard, entries: &[Entry]) -> Res
         return Ok(());
     }
     Err(Stop::Refused(AppendError::Conflict))
+}
+
+fn check_basis(connection: &Connection, basis: &Basis) -> Result<(), Stop> {
+    let mut later = connection.prepare_cached("SELECT stream FROM entries WHERE seq > ?1")?;
+    let mut rows = later.query([int(basis.head)])?;
+    while let Some(row) = rows.next()? {
+        if basis.includes(&row.get::<_, String>(0)?) {
+            return Err(Stop::Refused(AppendError::Conflict));
+        }
+    }
+    Ok(())
 }
 
 fn check_key(connection: &Connection, key: &Key, at: Timestamp) -> Result<(), Stop> {

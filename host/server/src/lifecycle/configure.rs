@@ -154,6 +154,8 @@ impl Lifecycle {
         key: Option<Idempotency>,
     ) -> Result<(Rule, Vec<Warning>), Error> {
         let answers = format!("rule/{}", rule.name);
+        // A version that becomes active meanwhile has not been asked about this rule.
+        let _swapping = self.0.swapping.lock().await;
         self.change(key.map(|key| key.answering(answers)), move |inner, now| {
             inner.save_rule(&rule, by.clone(), now).map(Some)
         })

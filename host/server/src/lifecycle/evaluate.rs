@@ -3,7 +3,7 @@
 
 use quorate_core::Timestamp;
 use quorate_core::decision::{Answer, Decision, Opinion, Record, RuleOpinion, RuleUsed};
-use quorate_core::entry::Step;
+use quorate_core::entry::{Step, Stream};
 use quorate_core::ids::Digest;
 use quorate_core::input::{Evidence, Fact, Input};
 use quorate_core::request::{Request, Ruling, after};
@@ -14,7 +14,7 @@ use quorate_core::verdict::{Fault, FaultCode};
 use quorate_policy::ActiveSet;
 
 use super::{Error, Inner};
-use crate::ledger::Append;
+use crate::ledger::{Append, Basis};
 use crate::telemetry;
 
 /// How much of the history a policy gets at most.
@@ -22,23 +22,26 @@ const HISTORY_MAX: usize = 200;
 /// When to ask again after a fault that may pass by itself, in seconds.
 const RETRY_SECONDS: u64 = 30;
 
-/// A ruling with the bytes of its record.
+/// A ruling, and what it rests on.
 pub(super) struct Evaluated {
     pub(super) ruling: Ruling,
-    pub(super) record: Sealed,
+    pub(super) ground: Ground,
 }
 
-/// A record as it is kept, under its digest.
-pub(super) struct Sealed {
+/// What a ruling rests on: its record, as it is kept under its digest, and what must
+/// not have changed until it is in the ledger.
+pub(super) struct Ground {
     digest: Digest,
-    bytes: Vec<u8>,
+    record: Vec<u8>,
+    basis: Basis,
 }
 
-impl Sealed {
-    /// `step` together with the record it rests on.
+impl Ground {
+    /// `step` together with what it rests on.
     pub(super) fn with(self, step: Step) -> Append {
         let mut append = Append::from(step);
-        append.blobs.push((self.digest, self.bytes));
+        append.blobs.push((self.digest, self.record));
+        append.basis = Some(self.basis);
         append
     }
 }
@@ -51,10 +54,22 @@ struct Deciders {
 }
 
 impl Inner {
-    pub(super) fn evaluate(&self, request: &Request, now: Timestamp) -> Result<Evaluated, Error> {
+    /// What holds now: taken before anything is read that a decision rests on.
+    pub(super) fn basis(&self) -> Basis {
+        Basis { head: *self.ledger.head().borrow(), streams: Vec::new() }
+    }
+
+    pub(super) fn evaluate(
+        &self,
+        request: &Request,
+        mut basis: Basis,
+        now: Timestamp,
+    ) -> Result<Evaluated, Error> {
+        basis.streams.push(Stream::user(&request.asked.requester));
+        basis.streams.push(Stream::resource(&request.asked.resource));
         let Deciders { requester, resource, rules } = self.deciders(request)?;
         let Some(resource) = resource.filter(|_| requester.profile.active) else {
-            return self.seal_uncovered(request, &requester, now);
+            return self.seal_uncovered(request, &requester, basis, now);
         };
         let active = self.active.load();
         let evidence = self.evidence(request, &rules, &active, now)?;
@@ -68,7 +83,7 @@ impl Inner {
             let retry = after(now, RETRY_SECONDS);
             decision.revisit_at = Some(decision.revisit_at.map_or(retry, |at| at.min(retry)));
         }
-        self.seal(decision, input, opinions, &resource)
+        self.seal(decision, input, opinions, &resource, basis)
     }
 
     /// The rules, and the versions of policies, that would decide the request now
@@ -142,6 +157,7 @@ impl Inner {
         &self,
         request: &Request,
         requester: &User,
+        basis: Basis,
         now: Timestamp,
     ) -> Result<Evaluated, Error> {
         let gone: Resource = serde_json::from_value(serde_json::json!({
@@ -149,7 +165,7 @@ impl Inner {
         }))
         .map_err(anyhow::Error::new)?;
         let input = request.input(requester.principal(), gone.target(), Evidence::default(), now);
-        self.seal(Decision::not_covered(), input, Vec::new(), &gone)
+        self.seal(Decision::not_covered(), input, Vec::new(), &gone, basis)
     }
 
     fn seal(
@@ -158,13 +174,14 @@ impl Inner {
         input: Input,
         rules: Vec<RuleOpinion>,
         resource: &Resource,
+        basis: Basis,
     ) -> Result<Evaluated, Error> {
         let record = Record { input, rules, engine: self.runtime.fingerprint().to_owned() };
-        let bytes = serde_json::to_vec(&record).map_err(anyhow::Error::new)?;
-        let digest = Digest::of(&bytes);
+        let record = serde_json::to_vec(&record).map_err(anyhow::Error::new)?;
+        let digest = Digest::of(&record);
         let bounds = self.bounds(resource);
         let ruling = Ruling { decision, record: digest, bounds };
-        Ok(Evaluated { ruling, record: Sealed { digest, bytes } })
+        Ok(Evaluated { ruling, ground: Ground { digest, record, basis } })
     }
 }
 

@@ -271,7 +271,14 @@ impl Inner {
         let decision = request.decision.as_deref();
         let waits = decision.filter(|_| pending).map_or(&[][..], |decision| decision.waiting());
         let waiting: Vec<WaitingView> = waits.iter().map(|one| waiting_view(one, &able)).collect();
-        let nobody = waiting.iter().any(|one| one.ways.iter().all(|way| !way.can_be_met));
+        let asked_again = decision.filter(|_| pending).and_then(|decision| decision.revisit_at);
+        // A policy without a way out waits for time to pass, where it wants to be asked
+        // again.
+        let hopeless = |one: &WaitingView| match one.ways.as_slice() {
+            [] => asked_again.is_none(),
+            ways => ways.iter().all(|way| !way.can_be_met),
+        };
+        let nobody = waiting.iter().any(hopeless);
         let faults = decision.filter(|_| pending).map_or(&[][..], |decision| decision.faults());
         let mut view = RequestView {
             id: request.id.to_string(),
@@ -300,7 +307,7 @@ impl Inner {
             url: format!("{}/requests/{}", self.url(), request.id),
             revision: request.revision,
         };
-        view.summary = summary(&view);
+        view.summary = summary(&view, asked_again);
         view
     }
 
@@ -444,8 +451,8 @@ fn ended(request: &Request) -> Option<Ended> {
     Some(Ended { by, why, at: *at })
 }
 
-/// Where a request stands, in one line.
-fn summary(view: &RequestView) -> String {
+/// Where a request stands, in one line; `asked_again` is when the policies wanted to be.
+fn summary(view: &RequestView, asked_again: Option<Timestamp>) -> String {
     if let Some(fault) = view.faults.first() {
         return format!(
             "policy {} does not answer ({}: {}); the operators have to replace it",
@@ -455,7 +462,11 @@ fn summary(view: &RequestView) -> String {
     if view.state == "PENDING" {
         let each = view.waiting.iter().map(|one| {
             let ways = one.ways.iter().map(way_words).collect::<Vec<_>>();
-            if ways.is_empty() { "time: nobody can help".to_owned() } else { ways.join("; or ") }
+            match (ways.is_empty(), asked_again) {
+                (false, _) => ways.join("; or "),
+                (true, Some(at)) => format!("time to pass (the policies are asked again at {at:.0})"),
+                (true, None) => "time: nobody can help".to_owned(),
+            }
         });
         let each = each.collect::<Vec<_>>().join("; and ");
         let nobody =

@@ -111,8 +111,8 @@ impl World {
     async fn ask(&self, who: &str, resource: &str, access: AskedAccess) -> RequestId {
         let ask = Ask { resource: resource.parse().unwrap(), access, reason: String::new() };
         let request = self.app().lifecycle.submit(&user(who), ask, None).await.unwrap();
-        assert_eq!(request.state.name(), "APPROVED");
-        request.id
+        assert_eq!(request.state, "APPROVED");
+        request.id.parse().unwrap()
     }
 
     /// Access for so long, from now.

@@ -12,7 +12,9 @@ use quorate_core::ids::Digest;
 use quorate_core::session::Session;
 use tokio::task::unconstrained;
 
-use super::super::{Append, AppendError, EntryFilter, KEY_HOURS, Key, Ledger, Order, Side, Stored, verify};
+use super::super::{
+    Append, AppendError, Basis, EntryFilter, KEY_HOURS, Key, Ledger, Order, Side, Stored, verify,
+};
 use super::world::{
     World, approve, at, dump, dump_views, fill, just_in_time, person, raw, request_id, resource, save,
     submit, user_id,
@@ -158,6 +160,21 @@ async fn a_session_opens_together_with_the_approval_that_allows_it() {
     append.step = append.step.and(Session::open(&permit, &"s1".parse().unwrap(), at(2)));
     assert_eq!(world.ledger.append(append).await.unwrap().seq, 4);
     assert_eq!(world.ledger.open_sessions().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_rests_on_somebody_who_has_changed_is_a_conflict() {
+    let world = World::new();
+    world.ledger.append(save("ann", 0, 1)).await.unwrap();
+    world.ledger.append(save("bob", 0, 1)).await.unwrap();
+    let on = |head: u64| {
+        let basis = Basis { head, streams: vec![Stream::user(&user_id("ann"))] };
+        let step = submit("q1", "ann", "db", just_in_time(), "", 2);
+        Append { basis: Some(basis), ..Append::from(step) }
+    };
+    assert!(matches!(world.ledger.append(on(0)).await, Err(AppendError::Conflict)));
+    // What bob is changes nothing for ann.
+    assert_eq!(world.ledger.append(on(1)).await.unwrap().seq, 3);
 }
 
 #[tokio::test]
