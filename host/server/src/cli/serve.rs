@@ -9,10 +9,16 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Context;
 use super::exit::{Ending, Failure};
+use crate::agent::User;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, Settings};
 use crate::telemetry::{self, Format};
+
+/// What is said where sessions are not kept from the gateway.
+const NO_SESSION_USER: &str = "sessions run as the gateway's own user: whoever gets a shell out of a session's program, \
+     as with psql's \\!, can read the ledger and the secrets of all resources; \
+     --session-user (QUORATE_SESSION_USER) gives sessions a user of their own";
 
 /// Run the gateway
 #[derive(Debug, Args)]
@@ -24,6 +30,7 @@ Examples:
 
 A flag wins over the environment, that over the file, that over the default. The keys of the file
 are the long flags with `_` for `-`. The first start prints a set-up token and what to do with it.
+Sessions run as the gateway's own user, who can read the ledger, unless --session-user names another.
 SIGTERM or Ctrl-C ends all sessions, tells their users why, and stops.")]
 pub(super) struct Serve {
     #[command(flatten)]
@@ -44,11 +51,18 @@ impl Serve {
     pub(super) async fn run(self, context: &Context) -> Ending {
         let config = Config::resolve(self.settings, self.config.as_deref());
         let config = config.map_err(|error| Failure::usage(format!("{error:#}")))?;
+        if let Some(name) = &config.session_user {
+            User::find(name).map_err(|error| Failure::usage(format!("{:#}", anyhow::Error::new(error))))?;
+        }
         if self.check {
             context.screen.print(&format!("{config:#?}\n"));
             return Ok(0);
         }
         telemetry::start(self.log_format).map_err(|error| Failure::usage(format!("{error:#}")))?;
+        match &config.session_user {
+            Some(user) => tracing::info!(user, "sessions run as a user of their own"),
+            None => tracing::warn!("{NO_SESSION_USER}"),
+        }
         serve(context, config).await
     }
 }
