@@ -59,10 +59,6 @@ impl Serve {
             return Ok(0);
         }
         telemetry::start(self.log_format).map_err(|error| Failure::usage(format!("{error:#}")))?;
-        match &config.session_user {
-            Some(user) => tracing::info!(user, "sessions run as a user of their own"),
-            None => tracing::warn!("{NO_SESSION_USER}"),
-        }
         serve(context, config).await
     }
 }
@@ -71,10 +67,14 @@ async fn serve(context: &Context, config: Config) -> Ending {
     let broken = |error: std::io::Error| Failure::failed(format!("signals cannot be heard: {error}"));
     let mut told = signal(SignalKind::terminate()).map_err(broken)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
-    let link = config.public_url.clone();
+    let (link, session_user) = (config.public_url.clone(), config.session_user.clone());
     let started = App::start(config, Clock::system()).await;
     let gateway =
         started.map_err(|error| Failure::failed(format!("the gateway does not start: {error:#}")))?;
+    match session_user {
+        Some(user) => tracing::info!(user, "sessions run as a user of their own"),
+        None => tracing::warn!("{NO_SESSION_USER}"),
+    }
     let url = link.unwrap_or_else(|| format!("http://{}", gateway.address()));
     if context.screen.json {
         let started = json!({"listening": gateway.address().to_string(), "url": url, "setup_token": gateway.setup_token});

@@ -198,11 +198,3 @@ async fn needs_root_a_rehearsal_succeeds_where_sessions_can() {
         rehearse(&launcher).await.unwrap();
     }
 }
-
-#[tokio::test]
-async fn the_gateways_own_user_is_none_for_sessions() {
-    // Root is refused before that.
-    let own = User::find(&geteuid().as_raw().to_string());
-    let refused = own.and_then(|user| user.check());
-    assert!(matches!(refused, Err(UserError::Own { .. } | UserError::Root { .. })), "{refused:?}");
-}
