@@ -52,7 +52,7 @@ async fn needs_root_a_shell_is_the_session_user_and_ends_with_the_revocation() {
         ("echo \"terminal $(tty)\"", "terminal /dev/pts/".to_owned()),
         ("echo \"sum $((20 + 1))\" > /dev/tty", "sum 21\r\n".to_owned()),
         ("echo \"sum $((20 + 2))\" > \"$(tty)\"", "sum 22\r\n".to_owned()),
-        (&*format!("cat '{ledger}'"), format!("{ledger}: Permission denied\r\n")),
+        (&*format!("cat '{ledger}' | head -c 6"), format!("{ledger}: Permission denied\r\n")),
     ] {
         session.type_in(&format!("{typed}\n")).unwrap();
         session.wait_for(&wanted, PATIENCE).unwrap();
@@ -76,7 +76,7 @@ async fn needs_root_a_single_command_is_the_session_user() {
     let nobody = User::find("nobody").unwrap();
     let ann = gateway.at_the_command_line("ann");
     let script = format!(
-        "id -u; id -G; test -t 0 || echo no terminal; echo said > /dev/stderr; cat '{}'; exit 5",
+        "id -u; id -G; test -t 0 || echo no terminal; echo said > /dev/stderr; cat '{}' | head -c 6; exit 5",
         gateway.ledger().display()
     );
     let id = ann.runs(&["exec", "box", "-i", &script, "--no-wait"]).await.with(0).out.trim().to_owned();
@@ -129,6 +129,7 @@ async fn needs_root_a_gateway_that_may_not_become_the_session_user_does_not_star
         ("daemon", "-all,+setuid,+setgid,+chown,+kill", "`daemon` is the gateway's own user"),
     ] {
         let mut serve = Command::new("sh");
+        serve.kill_on_drop(true);
         // Opened by root: to others the program may be out of reach.
         serve.args(["-c", "exec 3<\"$0\"; exec setpriv --reuid=daemon --clear-groups \"$@\"", PROGRAM]);
         serve.args([format!("--inh-caps={capabilities}"), format!("--ambient-caps={capabilities}")]);

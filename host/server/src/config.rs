@@ -41,7 +41,7 @@ pub struct Settings {
     ///
     /// Whoever finds a way out of a session's program is that user: with the gateway's own they
     /// can read the ledger and the secrets of all resources. The gateway must be root, or have
-    /// the capabilities CAP_SETUID, CAP_SETGID, CAP_CHOWN and CAP_KILL.
+    /// the capabilities `CAP_SETUID`, `CAP_SETGID`, `CAP_CHOWN` and `CAP_KILL`.
     #[arg(long, env = "QUORATE_SESSION_USER", value_name = "USER")]
     pub session_user: Option<String>,
     /// Let anybody read /metrics; otherwise it takes the token of an admin or auditor

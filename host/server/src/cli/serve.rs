@@ -71,9 +71,10 @@ async fn serve(context: &Context, config: Config) -> Ending {
     let started = App::start(config, Clock::system()).await;
     let gateway =
         started.map_err(|error| Failure::failed(format!("the gateway does not start: {error:#}")))?;
-    match session_user {
-        Some(user) => tracing::info!(user, "sessions run as a user of their own"),
-        None => tracing::warn!("{NO_SESSION_USER}"),
+    if let Some(user) = session_user {
+        tracing::info!(user, "sessions run as a user of their own");
+    } else {
+        tracing::warn!("{NO_SESSION_USER}");
     }
     let url = link.unwrap_or_else(|| format!("http://{}", gateway.address()));
     if context.screen.json {
