@@ -27,6 +27,7 @@ mod suites {
     mod program;
     mod restart;
     mod rules;
+    mod session_user;
     mod structure;
     mod terminal;
     mod votes;

@@ -10,9 +10,12 @@
 //! to the gateway is the lifeline: when that closes, because the session was ended or because
 //! the gateway was killed, every process below it is told to go and then made to.
 //!
-//! Limit: a command that runs as the gateway's own user can kill its supervisor, and one that
-//! changes its user cannot be killed by it. Who must be kept from that belongs on an agent
-//! with its own user.
+//! The command runs as the launcher's [`User`], if there is one; the gateway and the supervisor
+//! stay who they are, so that they can end it and it cannot end them.
+//!
+//! Limit: without such a user the command is the gateway's own user. It can then read what the
+//! gateway can and kill its supervisor, and one that changes its user cannot be killed. With
+//! one, all sessions share it: they are kept from the gateway, not from each other.
 //!
 //! Not here: who may run what, and until when; the frames to the client (`session::wire`).
 
@@ -24,10 +27,12 @@ pub(crate) mod pty;
 mod secret;
 #[cfg(test)]
 pub(crate) mod tests;
+mod user;
 
-pub use launch::{Launcher, StartError, start};
+pub use launch::{Launcher, StartError, rehearse, start};
 pub use process::{Closed, Outputs, Process};
 pub use secret::Secret;
+pub use user::{User, UserError};
 
 use tokio_util::bytes::Bytes;
 

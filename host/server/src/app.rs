@@ -10,7 +10,7 @@ use quorate_policy::{Limits, Runtime};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::Launcher;
+use crate::agent::{self, Launcher, User};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::identity::Identity;
@@ -52,6 +52,7 @@ impl App {
     /// Opens the ledger, settles what fell due while the gateway was down, and
     /// serves.
     pub async fn start(mut config: Config, clock: Clock) -> anyhow::Result<Running> {
+        let launcher = launcher(&config).await?;
         std::fs::create_dir_all(&config.data)
             .with_context(|| format!("the data folder {} cannot be made", config.data.display()))?;
         let path = config.ledger();
@@ -67,7 +68,6 @@ impl App {
         let lifecycle = Lifecycle::new(ledger.clone(), runtime, clock.clone(), config.clone());
         lifecycle.start_policies().await?;
         reconcile::settle(&lifecycle).await?;
-        let launcher = Launcher::new(config::environment());
         let sessions = Sessions::new(lifecycle.clone(), clock.clone(), launcher);
         let (identity, setup_token) = Identity::start(&lifecycle)?;
         let app = Self {
@@ -103,6 +103,20 @@ impl App {
         });
         Running { app: self, address, setup_token, tasks }
     }
+}
+
+/// What sessions are started with. Refuses here, and not in somebody's session, where they
+/// cannot run as they should.
+async fn launcher(config: &Config) -> anyhow::Result<Launcher> {
+    let launcher = Launcher::new(config::environment());
+    let Some(name) = &config.session_user else { return Ok(launcher) };
+    let user = User::find(name)?;
+    user.check()?;
+    let launcher = launcher.run_as(user);
+    agent::rehearse(&launcher)
+        .await
+        .with_context(|| format!("sessions cannot run as `{}`", name.escape_debug()))?;
+    Ok(launcher)
 }
 
 impl Running {

@@ -37,6 +37,13 @@ pub struct Settings {
     /// Seconds that a command may run [default: 3600]
     #[arg(long, env = "QUORATE_COMMAND_RUN_SEC")]
     pub command_run_sec: Option<u64>,
+    /// User that sessions run as, by name or number; not root [default: the gateway's own user]
+    ///
+    /// Whoever finds a way out of a session's program is that user: with the gateway's own they
+    /// can read the ledger and the secrets of all resources. The gateway must be root, or have
+    /// the capabilities `CAP_SETUID`, `CAP_SETGID`, `CAP_CHOWN` and `CAP_KILL`.
+    #[arg(long, env = "QUORATE_SESSION_USER", value_name = "USER")]
+    pub session_user: Option<String>,
     /// Let anybody read /metrics; otherwise it takes the token of an admin or auditor
     #[arg(long, env = "QUORATE_METRICS_PUBLIC", num_args = 0..=1, default_missing_value = "true")]
     pub metrics_public: Option<bool>,
@@ -61,6 +68,8 @@ pub struct Config {
     pub command_window_seconds: u64,
     /// How long a command may run.
     pub command_run_seconds: u64,
+    /// Whom sessions run as; none: the gateway's own user.
+    pub session_user: Option<String>,
     /// Whether `/metrics` needs no token.
     pub metrics_public: bool,
 }
@@ -76,6 +85,7 @@ impl Default for Config {
             ceiling_seconds: 24 * 3600,
             command_window_seconds: 3600,
             command_run_seconds: 3600,
+            session_user: None,
             metrics_public: false,
         }
     }
@@ -133,6 +143,7 @@ impl Config {
                 flags.command_run_sec.or(file.command_run_sec),
                 default.command_run_seconds,
             )?,
+            session_user: flags.session_user.or(file.session_user),
             metrics_public: flags.metrics_public.or(file.metrics_public).unwrap_or(default.metrics_public),
         })
     }
@@ -180,6 +191,12 @@ mod tests {
         let flags = Settings { review_timeout_sec: Some(120), ..Settings::default() };
         let config = Config::resolve(flags, Some(file.path())).unwrap();
         assert_eq!((config.review_timeout_seconds, config.ceiling_seconds), (120, 8 * 3600));
+    }
+
+    #[test]
+    fn the_session_user_is_a_name_or_a_number() {
+        assert_eq!(file("session_user: quorate-session\n").unwrap().session_user.unwrap(), "quorate-session");
+        assert_eq!(file("session_user: 990\n").unwrap().session_user.unwrap(), "990");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod become_command;
 mod descendants;
 mod supervise;
+mod switch;
 
 use std::io;
 use std::os::fd::AsFd;

@@ -16,12 +16,19 @@ use tokio::process::{Child, Command};
 use super::exec::SUBCOMMAND;
 use super::message::{self, Plan, Report, Role, Streams};
 use super::process::{self, Ends, Outputs, Process};
-use super::{Mode, Spec, pty};
+use super::user::User;
+use super::{Mode, Size, Spec, pty};
 
 /// How long a command may take from being asked for to running.
 const START_MAX: Duration = Duration::from_secs(10);
 /// Where commands are found if the gateway itself has no `PATH`.
 const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// The home of commands that run as the gateway's own user: its home is not theirs.
+const NO_HOME: &str = "/nonexistent";
+/// Many people work as one user, one after the other: what they asked a database for is not
+/// kept in its home for the next. psql knows this file, and does not complain that there is no
+/// home either.
+const PSQL_HISTORY: (&str, &str) = ("PSQL_HISTORY", "/dev/null");
 /// The longest name of a kind of terminal.
 const TERM_BYTES_MAX: usize = 64;
 
@@ -31,21 +38,27 @@ pub struct Launcher {
     program: PathBuf,
     pub(super) arguments: Vec<OsString>,
     environment: Vec<(String, String)>,
+    user: Option<User>,
 }
 
 impl Launcher {
     /// Starts commands through this very program. Of the gateway's environment, commands get
-    /// `PATH`, `HOME`, `LANG` and `LC_*`, and nothing else.
+    /// `PATH`, `LANG` and `LC_*`, and nothing else.
     pub fn new(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let mut kept: Vec<(String, String)> = environment
             .into_iter()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .filter(|(name, _)| matches!(name.as_str(), "PATH" | "HOME" | "LANG") || name.starts_with("LC_"))
+            .filter(|(name, _)| matches!(name.as_str(), "PATH" | "LANG") || name.starts_with("LC_"))
             .collect();
         if !kept.iter().any(|(name, _)| name == "PATH") {
             kept.push(("PATH".to_owned(), PATH_DEFAULT.to_owned()));
         }
-        Self { program: Self::this_program(), arguments: vec![SUBCOMMAND.into()], environment: kept }
+        Self {
+            program: Self::this_program(),
+            arguments: vec![SUBCOMMAND.into()],
+            environment: kept,
+            user: None,
+        }
     }
 
     /// Starts commands through `program`, which ends up in [`super::exec::main`] when it is
@@ -57,6 +70,13 @@ impl Launcher {
         self
     }
 
+    /// Has commands run as `user`, in its home if that is there.
+    #[must_use]
+    pub fn run_as(mut self, user: User) -> Self {
+        self.user = Some(user);
+        self
+    }
+
     /// This very program, even if its file was replaced since it started.
     pub(super) fn this_program() -> PathBuf {
         let link = PathBuf::from("/proc/self/exe");
@@ -65,6 +85,9 @@ impl Launcher {
 
     fn environment(&self, spec: &Spec) -> Vec<(String, String)> {
         let mut environment = self.environment.clone();
+        let home = self.user.as_ref().map_or(NO_HOME, User::home);
+        environment
+            .extend([("HOME", home), PSQL_HISTORY].map(|(name, value)| (name.to_owned(), value.to_owned())));
         if let Mode::Terminal { term, .. } = &spec.mode {
             environment.push(("TERM".to_owned(), known_term(term).to_owned()));
         }
@@ -106,7 +129,7 @@ pub enum StartError {
         program: String,
     },
     /// A file that is no program, or not for us.
-    #[error("the program `{}` cannot be executed by the gateway's user", .program.escape_debug())]
+    #[error("the program `{}` cannot be executed by the user that sessions run as", .program.escape_debug())]
     NotExecutable {
         /// As the resource names it.
         program: String,
@@ -116,6 +139,15 @@ pub enum StartError {
     Failed {
         /// As the resource names it.
         program: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The command could not be given to its user.
+    #[error("the gateway could not become the user `{user}`, as whom sessions run")]
+    User {
+        /// Its name.
+        user: String,
         /// What the system says.
         #[source]
         source: io::Error,
@@ -143,12 +175,17 @@ pub async fn start(launcher: &Launcher, spec: Spec) -> Result<(Process, Outputs)
         env: launcher.environment(&spec),
         argv: spec.argv,
         terminal: matches!(spec.mode, Mode::Terminal { .. }),
+        user: launcher.user.clone(),
     };
     let program = plan.argv.first().cloned().unwrap_or_default();
     let (ends, streams) = open(spec.mode)?;
     let running = tokio::time::timeout(START_MAX, supervise(launcher, &plan, streams));
     let (socket, child) = running.await.map_err(|_| StartError::TooSlow)?.map_err(|failed| match failed {
         Unstarted::Agent(source) => StartError::Agent { source },
+        Unstarted::User(errno) => StartError::User {
+            user: plan.user.as_ref().map_or(String::new(), |user| user.name().to_owned()),
+            source: io::Error::from_raw_os_error(errno),
+        },
         Unstarted::Command(errno) => match Errno::from_raw_os_error(errno) {
             Errno::NOENT => StartError::NotFound { program },
             Errno::ACCESS | Errno::NOEXEC | Errno::ISDIR => StartError::NotExecutable { program },
@@ -156,6 +193,18 @@ pub async fn start(launcher: &Launcher, spec: Spec) -> Result<(Process, Outputs)
         },
     })?;
     Ok(process::run(socket, child, ends)?)
+}
+
+/// Goes as far as starting a command goes before there is one, to learn now and not in
+/// somebody's session whether the command's user, its terminal and a supervisor can be had.
+pub async fn rehearse(launcher: &Launcher) -> Result<(), StartError> {
+    // A folder, which is no program, to anybody.
+    let mode = Mode::Terminal { size: Size::default(), term: "dumb".to_owned() };
+    let spec = Spec { argv: vec!["/".to_owned()], env: Vec::new(), mode };
+    match start(launcher, spec).await {
+        Err(StartError::NotExecutable { .. }) | Ok(_) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 fn check(spec: &Spec) -> Result<(), StartError> {
@@ -199,6 +248,7 @@ fn open(mode: Mode) -> io::Result<(Ends, Streams)> {
 
 enum Unstarted {
     Agent(io::Error),
+    User(i32),
     Command(i32),
 }
 
@@ -236,6 +286,7 @@ async fn supervise(
     match process::report(&mut socket).await? {
         Report::Started => Ok((socket, child)),
         Report::Failed { errno } => Err(Unstarted::Command(errno)),
+        Report::NotSwitched { errno } => Err(Unstarted::User(errno)),
         Report::Exited { .. } => Err(Unstarted::Agent(io::Error::from(io::ErrorKind::InvalidData))),
     }
 }

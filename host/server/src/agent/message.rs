@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Signal;
+use super::user::User;
 
 /// The longest message: more than the kernel takes as arguments and environment.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -32,6 +33,8 @@ pub(super) struct Plan {
     pub(super) env: Vec<(String, String)>,
     /// Whether the streams are a terminal that the command is to control.
     pub(super) terminal: bool,
+    /// Whom the command runs as; none: whoever runs the gateway.
+    pub(super) user: Option<User>,
 }
 
 /// Which of its two parts the wrapper plays.
@@ -57,6 +60,8 @@ pub(super) enum Report {
     Started,
     /// It could not be started; the system's error number.
     Failed { errno: i32 },
+    /// It could not be given to its user; the system's error number.
+    NotSwitched { errno: i32 },
     /// It ended. Others that it started may still be there.
     Exited { code: Option<i32>, signal: Option<i32> },
 }

@@ -6,6 +6,7 @@ mod ends;
 mod isolation;
 mod pipes;
 mod terminals;
+mod users;
 
 use std::ffi::OsString;
 use std::fs;
@@ -64,7 +65,11 @@ fn piped(words: &[&str], input: &[u8]) -> Spec {
 }
 
 async fn begin(spec: Spec) -> (Process, Outputs) {
-    start(&launcher(), spec).await.unwrap()
+    begin_with(&launcher(), spec).await
+}
+
+async fn begin_with(launcher: &Launcher, spec: Spec) -> (Process, Outputs) {
+    start(launcher, spec).await.unwrap()
 }
 
 async fn in_time<T>(what: &str, work: impl Future<Output = T>) -> T {
@@ -89,7 +94,11 @@ async fn rest(outputs: &mut Outputs) -> (Vec<u8>, Vec<u8>) {
 
 /// Runs to the end and gives both streams as text, and the exit.
 async fn complete(spec: Spec) -> (String, String, Exit) {
-    let (process, mut outputs) = begin(spec).await;
+    complete_with(&launcher(), spec).await
+}
+
+async fn complete_with(launcher: &Launcher, spec: Spec) -> (String, String, Exit) {
+    let (process, mut outputs) = begin_with(launcher, spec).await;
     let (stdout, stderr) = rest(&mut outputs).await;
     let exit = in_time("the end", process.wait()).await;
     (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap(), exit)

@@ -9,10 +9,16 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Context;
 use super::exit::{Ending, Failure};
+use crate::agent::User;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, Settings};
 use crate::telemetry::{self, Format};
+
+/// What is said where sessions are not kept from the gateway.
+const NO_SESSION_USER: &str = "sessions run as the gateway's own user: whoever gets a shell out of a session's program, \
+     as with psql's \\!, can read the ledger and the secrets of all resources; \
+     --session-user (QUORATE_SESSION_USER) gives sessions a user of their own";
 
 /// Run the gateway
 #[derive(Debug, Args)]
@@ -24,6 +30,7 @@ Examples:
 
 A flag wins over the environment, that over the file, that over the default. The keys of the file
 are the long flags with `_` for `-`. The first start prints a set-up token and what to do with it.
+Sessions run as the gateway's own user, who can read the ledger, unless --session-user names another.
 SIGTERM or Ctrl-C ends all sessions, tells their users why, and stops.")]
 pub(super) struct Serve {
     #[command(flatten)]
@@ -44,6 +51,9 @@ impl Serve {
     pub(super) async fn run(self, context: &Context) -> Ending {
         let config = Config::resolve(self.settings, self.config.as_deref());
         let config = config.map_err(|error| Failure::usage(format!("{error:#}")))?;
+        if let Some(name) = &config.session_user {
+            User::find(name).map_err(|error| Failure::usage(format!("{:#}", anyhow::Error::new(error))))?;
+        }
         if self.check {
             context.screen.print(&format!("{config:#?}\n"));
             return Ok(0);
@@ -57,10 +67,15 @@ async fn serve(context: &Context, config: Config) -> Ending {
     let broken = |error: std::io::Error| Failure::failed(format!("signals cannot be heard: {error}"));
     let mut told = signal(SignalKind::terminate()).map_err(broken)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
-    let link = config.public_url.clone();
+    let (link, session_user) = (config.public_url.clone(), config.session_user.clone());
     let started = App::start(config, Clock::system()).await;
     let gateway =
         started.map_err(|error| Failure::failed(format!("the gateway does not start: {error:#}")))?;
+    if let Some(user) = session_user {
+        tracing::info!(user, "sessions run as a user of their own");
+    } else {
+        tracing::warn!("{NO_SESSION_USER}");
+    }
     let url = link.unwrap_or_else(|| format!("http://{}", gateway.address()));
     if context.screen.json {
         let started = json!({"listening": gateway.address().to_string(), "url": url, "setup_token": gateway.setup_token});

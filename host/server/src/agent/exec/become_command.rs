@@ -1,16 +1,23 @@
-//! The last step before a resource's command: a session of its own, then `exec`.
+//! The last step before a resource's command: its user, a session of its own, then `exec`.
 
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use super::switch::switch;
 use crate::agent::message::{self, Plan, Report, Streams};
 
 /// Becomes the command. Returns only if that was not possible, having said why.
 pub(super) fn run(socket: &mut UnixStream, plan: &Plan, streams: Streams, supervisor: i32) -> io::Result<()> {
-    let error = try_run(plan, streams, supervisor);
-    message::send(socket, &Report::Failed { errno: error.raw_os_error().unwrap_or(0) })
+    let errno = |error: &io::Error| error.raw_os_error().unwrap_or(0);
+    // First of all: a process that changes its user is no longer killed with its parent.
+    let switched = plan.user.as_ref().map_or(Ok(()), |user| switch(user, &streams));
+    let report = match switched {
+        Ok(()) => Report::Failed { errno: errno(&try_run(plan, streams, supervisor)) },
+        Err(error) => Report::NotSwitched { errno: errno(&error) },
+    };
+    message::send(socket, &report)
 }
 
 fn try_run(plan: &Plan, streams: Streams, supervisor: i32) -> io::Error {

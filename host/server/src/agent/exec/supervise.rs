@@ -35,8 +35,7 @@ pub(super) fn run(mut gateway: UnixStream, plan: Plan, streams: Streams) -> io::
     #[cfg(target_os = "linux")]
     rustix::process::set_child_subreaper(Some(getpid()))?;
     let (command, report) = match start(plan, streams) {
-        Ok((command, None)) => (Some(command), Report::Started),
-        Ok((command, Some(errno))) => (Some(command), Report::Failed { errno }),
+        Ok((command, report)) => (Some(command), report),
         Err(error) => (None, Report::Failed { errno: error.raw_os_error().unwrap_or(0) }),
     };
     message::send(&mut gateway, &report)?;
@@ -52,8 +51,8 @@ pub(super) fn run(mut gateway: UnixStream, plan: Plan, streams: Streams) -> io::
 }
 
 /// Starts the command, from the thread that stays to the end: the command is killed when
-/// *that thread* is gone. The number is the system's, if it could not become the command.
-fn start(mut plan: Plan, streams: Streams) -> io::Result<(Pid, Option<i32>)> {
+/// *that thread* is gone. The report says whether it became the command.
+fn start(mut plan: Plan, streams: Streams) -> io::Result<(Pid, Report)> {
     let (mut ours, theirs) = UnixStream::pair()?;
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let child = Command::new(Launcher::this_program())
@@ -73,8 +72,8 @@ fn start(mut plan: Plan, streams: Streams) -> io::Result<(Pid, Option<i32>)> {
     drop(streams);
     // Its copy of the socket closes when it becomes the command.
     match message::receive(&mut ours)? {
-        None => Ok((pid, None)),
-        Some(Report::Failed { errno }) => Ok((pid, Some(errno))),
+        None => Ok((pid, Report::Started)),
+        Some(failed @ (Report::Failed { .. } | Report::NotSwitched { .. })) => Ok((pid, failed)),
         Some(_) => Err(io::Error::from(io::ErrorKind::InvalidData)),
     }
 }

@@ -16,7 +16,14 @@ while :; do sleep 0.01; done
 ";
 
 async fn stubborn(spec: fn(&[&str]) -> Spec) -> (Process, Outputs, Vec<i32>) {
-    let (process, mut outputs) = begin(spec(&["sh", "-c", STUBBORN])).await;
+    stubborn_with(&launcher(), spec).await
+}
+
+pub(super) async fn stubborn_with(
+    launcher: &Launcher,
+    spec: fn(&[&str]) -> Spec,
+) -> (Process, Outputs, Vec<i32>) {
+    let (process, mut outputs) = begin_with(launcher, spec(&["sh", "-c", STUBBORN])).await;
     let names = ["self", "child", "orphan", "daemon"];
     let mut text = String::new();
     while !names.iter().all(|name| text.split_whitespace().any(|word| word.starts_with(name))) {
@@ -28,7 +35,7 @@ async fn stubborn(spec: fn(&[&str]) -> Spec) -> (Process, Outputs, Vec<i32>) {
     (process, outputs, pids)
 }
 
-const MODES: [fn(&[&str]) -> Spec; 2] = [in_terminal, pipe_spec];
+pub(super) const MODES: [fn(&[&str]) -> Spec; 2] = [in_terminal, pipe_spec];
 
 fn pipe_spec(words: &[&str]) -> Spec {
     piped(words, b"")

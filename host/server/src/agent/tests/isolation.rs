@@ -17,17 +17,21 @@ fn names(environment: &str) -> Vec<&str> {
 #[tokio::test]
 async fn the_environment_is_what_is_needed_and_the_secrets() {
     let (text, _, _) = complete(with_secret(piped(&["env"], b""))).await;
-    assert_eq!(names(&text), ["HOME", "LC_ALL", "PATH", "PGPASSWORD"], "{text}");
+    assert_eq!(names(&text), ["HOME", "LC_ALL", "PATH", "PGPASSWORD", "PSQL_HISTORY"], "{text}");
     assert!(text.contains(&format!("PGPASSWORD={SECRET}")));
+    assert!(text.contains("HOME=/nonexistent\n"), "the gateway's home is not the command's: {text}");
     let (text, _, _) = complete(in_terminal(&["env"])).await;
-    assert_eq!(names(&text), ["HOME", "LC_ALL", "PATH", "TERM"], "{text}");
+    assert_eq!(names(&text), ["HOME", "LC_ALL", "PATH", "PSQL_HISTORY", "TERM"], "{text}");
 }
 
 #[tokio::test]
 async fn a_secret_wins_over_what_every_command_gets() {
-    let spec = Spec { env: vec![("HOME".to_owned(), Secret::new("/nowhere"))], ..piped(&["env"], b"") };
-    let (text, _, _) = complete(spec).await;
-    assert!(text.contains("HOME=/nowhere\n") && text.matches("HOME=").count() == 1, "{text}");
+    for name in ["HOME", "PSQL_HISTORY"] {
+        let spec = Spec { env: vec![(name.to_owned(), Secret::new("/nowhere"))], ..piped(&["env"], b"") };
+        let (text, _, _) = complete(spec).await;
+        let set = format!("{name}=");
+        assert!(text.contains(&format!("{set}/nowhere\n")) && text.matches(&set).count() == 1, "{text}");
+    }
 }
 
 #[tokio::test]

@@ -77,8 +77,14 @@ async fn what_cannot_be_started_is_refused_in_plain_words() {
         (piped(&["quorate-no-such-program", "-x"], b""), nobody.to_owned()),
         (in_terminal(&["quorate-no-such-program"]), nobody.to_owned()),
         (piped(&["/bad\u{1b}[2J"], b""), "the program `/bad\\u{1b}[2J` was not found".to_owned()),
-        (piped(&[file], b""), format!("the program `{file}` cannot be executed by the gateway's user")),
-        (piped(&["/tmp"], b""), "the program `/tmp` cannot be executed by the gateway's user".to_owned()),
+        (
+            piped(&[file], b""),
+            format!("the program `{file}` cannot be executed by the user that sessions run as"),
+        ),
+        (
+            piped(&["/tmp"], b""),
+            "the program `/tmp` cannot be executed by the user that sessions run as".to_owned(),
+        ),
         (piped(&[], b""), "the resource has no command".to_owned()),
         (piped(&[""], b""), "the resource has no command".to_owned()),
         (piped(&["echo", "a\0b"], b""), "an argument of the command contains a zero byte".to_owned()),
