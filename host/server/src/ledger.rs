@@ -212,6 +212,12 @@ impl Ledger {
         self.job(Job { side, ..Job::default() }).await.map(|_| ())
     }
 
+    /// Keeps an idempotency key under which nothing had to be appended, so that it
+    /// stands for nothing else from `at` on.
+    pub async fn remember(&self, key: Key, at: Timestamp) -> Result<(), AppendError> {
+        self.job(Job { key: Some(key), at: Some(at), ..Job::default() }).await.map(|_| ())
+    }
+
     /// The number of the newest entry. It changes after the entry is on the disk.
     pub fn head(&self) -> watch::Receiver<u64> {
         self.inner.head.clone()

@@ -95,6 +95,18 @@ impl From<ReadError> for Error {
     }
 }
 
+impl From<AppendError> for Error {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Conflict => Self::Busy,
+            AppendError::Repeated(stored) => Self::Repeated(stored.answers),
+            AppendError::KeyReused => Self::KeyReused,
+            AppendError::Full => Self::Full,
+            error => Self::Failed(error.into()),
+        }
+    }
+}
+
 impl From<random::NoRandomness> for Error {
     fn from(error: random::NoRandomness) -> Self {
         Self::Failed(error.into())
@@ -372,10 +384,7 @@ impl Lifecycle {
             match self.0.ledger.append(append).await {
                 Ok(_) => return outcome.map(Some),
                 Err(AppendError::Conflict) => {}
-                Err(AppendError::Repeated(stored)) => return Err(Error::Repeated(stored.answers)),
-                Err(AppendError::KeyReused) => return Err(Error::KeyReused),
-                Err(AppendError::Full) => return Err(Error::Full),
-                Err(error) => return Err(Error::Failed(error.into())),
+                Err(error) => return Err(error.into()),
             }
         }
         Err(Error::Busy)

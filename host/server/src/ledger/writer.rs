@@ -37,11 +37,13 @@ pub(super) struct Job {
     pub(super) blobs: Vec<(Digest, Vec<u8>)>,
     pub(super) side: Vec<Side>,
     pub(super) key: Option<Key>,
+    /// The time, where no entry says it.
+    pub(super) at: Option<Timestamp>,
 }
 
 impl From<Append> for Job {
     fn from(Append { step, blobs, side, key }: Append) -> Self {
-        Self { entries: step.entries().to_vec(), guards: step.guards().to_vec(), blobs, side, key }
+        Self { entries: step.entries().to_vec(), guards: step.guards().to_vec(), blobs, side, key, at: None }
     }
 }
 
@@ -164,7 +166,7 @@ impl Writer {
 
 /// Checks one append, and only then writes it: a refused one has written nothing.
 fn apply(connection: &Connection, newest: &mut Newest, job: &Job) -> Result<(), Stop> {
-    let at = job.entries.iter().map(|entry| entry.at).max().unwrap_or(newest.at).max(newest.at);
+    let at = job.entries.iter().map(|entry| entry.at).chain(job.at).max().unwrap_or(newest.at).max(newest.at);
     if let Some(key) = &job.key {
         check_key(connection, key, at)?;
     }

@@ -1,12 +1,12 @@
 //! What operators configure: people, resources and rules. Each is saved whole, in
 //! place of what was there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_core::decision::{Decision, PolicyFinding};
 use quorate_core::duration::AccessDuration;
 use quorate_core::entry::{Actor, Stream};
-use quorate_core::ids::{Digest, ResourceName, RuleName, UserId};
+use quorate_core::ids::{Digest, GroupName, ResourceName, RuleName, UserId};
 use quorate_core::input::{Access, Command, Input, Principal};
 use quorate_core::people::can_be_met;
 use quorate_core::refused::Refused;
@@ -56,6 +56,27 @@ impl Lifecycle {
         })
         .await?
         .ok_or_else(nothing_planned)
+    }
+
+    /// Says who is in a group, all of it at once or nothing.
+    pub async fn save_group(
+        &self,
+        name: &GroupName,
+        members: BTreeSet<UserId>,
+        by: Actor,
+        key: Option<Idempotency>,
+    ) -> Result<(), Error> {
+        let name = name.clone();
+        let key = key.map(|key| key.answering(format!("group/{name}")));
+        let changed = self.change(key.clone(), move |inner, now| {
+            let users = inner.ledger.users()?;
+            let step = user::save_group(&name, &members, &users, &by, now)?;
+            Ok(step.map(|step| Plan::to(step, ())))
+        });
+        match (changed.await?, key) {
+            (None, Some(key)) => Ok(self.0.ledger.remember(key, self.now()).await?),
+            _ => Ok(()),
+        }
     }
 
     /// Sets a password, given as a hash. All tokens of the person end.
