@@ -128,6 +128,13 @@ impl Idempotency {
     fn answering(&self, answers: String) -> Key {
         Key { user: self.user.clone(), key: self.key.clone(), fingerprint: self.fingerprint, answers }
     }
+
+    /// The same, where `what` is part of the change too.
+    #[must_use]
+    pub fn with(self, what: &str) -> Self {
+        let parts = [self.fingerprint.as_bytes().as_slice(), what.as_bytes()];
+        Self { fingerprint: Digest::of_parts(parts), ..self }
+    }
 }
 
 /// What somebody asks for.
@@ -211,6 +218,12 @@ impl Lifecycle {
     /// where the machine's clock was set back while the gateway was down.
     pub fn now(&self) -> Timestamp {
         self.0.now()
+    }
+
+    /// Refuses a change that was made before under this key: for what is checked before
+    /// the change is planned, and may no longer hold once it was made.
+    pub fn check_key(&self, key: Option<&Idempotency>) -> Result<(), Error> {
+        self.0.check_key(key.map(|key| key.answering(String::new())).as_ref())
     }
 
     /// Waits until the active set changes.

@@ -210,7 +210,8 @@ impl From<lifecycle::Error> for Problem {
             Error::KeyReused => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "key-reused",
-                "this Idempotency-Key was used for another request; choose a new one",
+                "this Idempotency-Key was used for another request, or for one with a password or secret in it before \
+                 the gateway was started again; choose a new one",
             ),
             Error::Busy => Self::unavailable(error.to_string()),
             Error::Full => Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage-full", error.to_string()),

@@ -80,9 +80,16 @@ impl Lifecycle {
     }
 
     /// Sets a password, given as a hash. All tokens of the person end.
-    pub async fn set_password(&self, id: &UserId, hash: String, by: Actor) -> Result<(), Error> {
+    pub async fn set_password(
+        &self,
+        id: &UserId,
+        hash: String,
+        by: Actor,
+        key: Option<Idempotency>,
+    ) -> Result<(), Error> {
         let id = id.clone();
-        self.change(None, move |inner, now| {
+        let answers = format!("user/{id}");
+        self.change(key.map(|key| key.answering(answers)), move |inner, now| {
             let mut append = Append::from(inner.user(&id)?.set_password(by.clone(), now));
             append.side.push(Side::Password { user: id.clone(), hash: hash.clone() });
             Ok(Some(Plan::to(append, ())))
@@ -98,9 +105,11 @@ impl Lifecycle {
         token: Token,
         secret: Digest,
         by: Actor,
+        key: Option<Idempotency>,
     ) -> Result<(), Error> {
         let id = id.clone();
-        self.change(None, move |inner, now| {
+        let answers = format!("token/{}", token.id);
+        self.change(key.map(|key| key.answering(answers)), move |inner, now| {
             let step = inner.active_user(&id)?.issue(token.clone(), by.clone(), now);
             let mut append = Append::from(step);
             append.side.push(Side::Token { id: token.id.clone(), user: id.clone(), hash: secret });
@@ -111,10 +120,21 @@ impl Lifecycle {
     }
 
     /// Takes a token back.
-    pub async fn revoke_token(&self, id: &UserId, token: &str, by: Actor) -> Result<(), Error> {
+    pub async fn revoke_token(
+        &self,
+        id: &UserId,
+        token: &str,
+        by: Actor,
+        key: Option<Idempotency>,
+    ) -> Result<(), Error> {
         let (id, token) = (id.clone(), token.to_owned());
-        self.change(None, move |inner, now| {
-            let step = inner.user(&id)?.revoke(&token, by.clone(), now)?;
+        let answers = format!("token/{token}");
+        self.change(key.map(|key| key.answering(answers)), move |inner, now| {
+            let user = inner.user(&id)?;
+            if !user.tokens.iter().any(|one| one.id == token) {
+                return Err(Error::NotFound { what: "token", name: token.clone() });
+            }
+            let step = user.revoke(&token, by.clone(), now)?;
             Ok(Some(Plan::to(step, ())))
         })
         .await

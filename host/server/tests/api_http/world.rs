@@ -120,6 +120,18 @@ impl World {
         world
     }
 
+    /// The same gateway, stopped and started again.
+    pub(crate) async fn restart(mut self) -> Self {
+        let config =
+            Config { listen: "127.0.0.1:0".parse().unwrap(), ..(*self.running.app().config).clone() };
+        let clock = self.running.app().clock.clone();
+        self.running.stop().await;
+        self.running = App::start(config, clock).await.unwrap();
+        self.base = format!("http://{}", self.running.address());
+        self.http = Client::builder().build().unwrap();
+        self
+    }
+
     pub(crate) fn request(&self, method: Method, path: &str, token: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
         if token.is_empty() { request } else { request.bearer_auth(token) }
