@@ -37,6 +37,10 @@ use crate::random;
 /// How often a change starts over because somebody else was first.
 const ATTEMPTS_MAX: u32 = 200;
 
+/// Refused votes of one person on one request that are recorded; more of them say
+/// nothing new, and could fill the disk.
+const REFUSED_VOTES_KEPT_MAX: u64 = 20;
+
 /// The life of everything the gateway keeps. Cheap to clone.
 #[derive(Clone)]
 pub struct Lifecycle(Arc<Inner>);
@@ -101,6 +105,7 @@ impl From<AppendError> for Error {
             AppendError::Conflict => Self::Busy,
             AppendError::Repeated(stored) => Self::Repeated(stored.answers),
             AppendError::KeyReused => Self::KeyReused,
+            AppendError::TooManyPending { max } => Refused::TooManyPending { max }.into(),
             AppendError::Full => Self::Full,
             error => Self::Failed(error.into()),
         }
@@ -456,6 +461,11 @@ impl Inner {
     ) -> Result<Option<Plan<Request>>, Error> {
         let user = self.active_user(by)?;
         let requester = user.principal();
+        let max = self.config.pending_requests_max;
+        // Here, so that no policy is asked for nothing; the ledger counts again.
+        if self.ledger.pending_of(by)? >= max {
+            return Err(Refused::TooManyPending { max }.into());
+        }
         let Some(resource) = self.ledger.resource(&ask.resource)? else {
             return Err(Error::NotFound { what: "resource", name: ask.resource.to_string() });
         };
@@ -481,7 +491,8 @@ impl Inner {
         let evaluated = self.evaluate(&request, now)?;
         let decided = request.step(Event::Decided(Box::new(evaluated.ruling)), now)?;
         let left = after_step(Some(&request), &decided)?;
-        Ok(Some(Plan::to(evaluated.record.with(asking.and(decided)), left)))
+        let append = Append { pending_max: Some(max), ..evaluated.record.with(asking.and(decided)) };
+        Ok(Some(Plan::to(append, left)))
     }
 
     fn vote(
@@ -500,6 +511,9 @@ impl Inner {
             cast_at: now,
         };
         let note = |vote: Vote, refused: Refused| {
+            if self.ledger.refused_votes(id, by)? >= REFUSED_VOTES_KEPT_MAX {
+                return Err(refused.into());
+            }
             Ok(Some(Plan::refused(request.note_refused(vote, &refused, now), refused)))
         };
         match request.check_vote(&vote) {

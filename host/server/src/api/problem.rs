@@ -148,7 +148,8 @@ impl IntoResponse for Problem {
     }
 }
 
-/// 422 for what can never be right in the body, 403 for who, 409 for the state.
+/// 422 for what can never be right in the body, 403 for who, 409 for the state, 429 for
+/// too much of it.
 fn status_of(refused: &Refused) -> StatusCode {
     match refused {
         Refused::TooLong { .. }
@@ -167,6 +168,8 @@ fn status_of(refused: &Refused) -> StatusCode {
         | Refused::NotRevoker
         | Refused::NotYours
         | Refused::Inactive { .. } => StatusCode::FORBIDDEN,
+        // Without `Retry-After`: nobody knows when people will have decided.
+        Refused::TooManyPending { .. } => StatusCode::TOO_MANY_REQUESTS,
         Refused::NoAnswer { .. }
         | Refused::AlreadyVoted { .. }
         | Refused::AlreadyDecided { .. }

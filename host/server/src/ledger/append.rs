@@ -20,6 +20,12 @@ pub enum AppendError {
     /// Something else was asked before under this key.
     #[error("this idempotency key was used for something else")]
     KeyReused,
+    /// Too many requests of this requester wait.
+    #[error("{max} requests of theirs wait already")]
+    TooManyPending {
+        /// How many may.
+        max: u64,
+    },
     /// There is no space. It may be tried again.
     #[error("the disk is full")]
     Full,
@@ -42,11 +48,14 @@ pub struct Append {
     pub side: Vec<Side>,
     /// So that a repetition is recognised.
     pub key: Option<Key>,
+    /// A request is only submitted while fewer of its requester's wait. The writer
+    /// counts, so that it is exact however many ask at once.
+    pub pending_max: Option<u64>,
 }
 
 impl From<Step> for Append {
     fn from(step: Step) -> Self {
-        Self { step, blobs: Vec::new(), side: Vec::new(), key: None }
+        Self { step, blobs: Vec::new(), side: Vec::new(), key: None, pending_max: None }
     }
 }
 

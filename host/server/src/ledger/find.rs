@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use quorate_core::Timestamp;
-use quorate_core::entry::{Kind, View};
+use quorate_core::entry::{Kind, Stream, View};
 use quorate_core::ids::{RequestId, ResourceName, UserId};
 use quorate_core::request::{Request, State};
 use quorate_core::rule::AccessType;
@@ -154,6 +154,22 @@ impl Reader {
     /// The sessions that `filter` leaves, the newest first.
     pub fn find_sessions(&self, filter: &SessionFilter, page: Page) -> Result<Paged<Session>, ReadError> {
         self.find(filter.conditions(), page, Kind::Session, as_session)
+    }
+
+    /// How many requests of `user` wait.
+    pub fn pending_of(&self, user: &UserId) -> Result<u64, ReadError> {
+        self.read(|connection| Ok(views::pending_of(connection, user)?))
+    }
+
+    /// How many votes of `user` on a request were refused.
+    pub fn refused_votes(&self, id: &RequestId, user: &UserId) -> Result<u64, ReadError> {
+        // By the stream, which is short, and not by everything that they ever did.
+        let sql = "SELECT count(*) FROM entries
+                   WHERE stream = ?1 AND +by_user = ?2 AND +type = 'vote-refused'";
+        let params = (Stream::request(id).to_string(), user.as_str());
+        self.read(|connection| {
+            Ok(connection.prepare_cached(sql)?.query_row(params, |row| row.get(0)).map(number)?)
+        })
     }
 
     /// All sessions that are open, the oldest first.

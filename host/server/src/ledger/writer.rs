@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::schema;
 use super::seal::{Head, Written, digest_of, int, micros};
-use super::views::{Thing, ViewError, revision};
+use super::views::{self, Thing, ViewError, revision};
 use super::{Append, AppendError, Appended, KEY_HOURS, Key, Side, Stored};
 
 /// The most appends that share one transaction.
@@ -37,13 +37,15 @@ pub(super) struct Job {
     pub(super) blobs: Vec<(Digest, Vec<u8>)>,
     pub(super) side: Vec<Side>,
     pub(super) key: Option<Key>,
+    pub(super) pending_max: Option<u64>,
     /// The time, where no entry says it.
     pub(super) at: Option<Timestamp>,
 }
 
 impl From<Append> for Job {
-    fn from(Append { step, blobs, side, key }: Append) -> Self {
-        Self { entries: step.entries().to_vec(), guards: step.guards().to_vec(), blobs, side, key, at: None }
+    fn from(Append { step, blobs, side, key, pending_max }: Append) -> Self {
+        let (entries, guards) = (step.entries().to_vec(), step.guards().to_vec());
+        Self { entries, guards, blobs, side, key, pending_max, at: None }
     }
 }
 
@@ -179,6 +181,9 @@ fn apply(connection: &Connection, newest: &mut Newest, job: &Job) -> Result<(), 
     for guard in &job.guards {
         check_guard(connection, guard, &job.entries)?;
     }
+    if let Some(max) = job.pending_max {
+        check_pending(connection, max, &job.entries)?;
+    }
     let mut head = newest.head;
     for entry in &written {
         head = entry.insert(connection, head)?;
@@ -231,6 +236,17 @@ fn check_guard(connection: &Connection, guard: &Guard, entries: &[Entry]) -> Res
         return Ok(());
     }
     Err(Stop::Refused(AppendError::Conflict))
+}
+
+fn check_pending(connection: &Connection, max: u64, entries: &[Entry]) -> Result<(), Stop> {
+    for entry in entries {
+        if let Happened::RequestSubmitted { asked } = &entry.happened
+            && views::pending_of(connection, &asked.requester)? >= max
+        {
+            return Err(Stop::Refused(AppendError::TooManyPending { max }));
+        }
+    }
+    Ok(())
 }
 
 fn check_key(connection: &Connection, key: &Key, at: Timestamp) -> Result<(), Stop> {
