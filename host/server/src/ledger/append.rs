@@ -2,11 +2,16 @@
 
 use std::fmt;
 
+use quorate_core::Timestamp;
 use quorate_core::entry::Step;
 use quorate_core::ids::{Digest, ResourceName, UserId};
 
 /// How long an idempotency key is known, in hours.
 pub const KEY_HOURS: i64 = 24;
+
+/// How long a token is known after it has expired, in days: so long, whoever uses it is
+/// told that it has expired, and not that there is none.
+pub const TOKEN_DAYS_KEPT: i64 = 30;
 
 /// An append that did not happen: nothing of it is in the ledger.
 #[derive(Debug, thiserror::Error)]
@@ -76,11 +81,8 @@ pub enum Side {
         user: UserId,
         /// The SHA-256 of its secret.
         hash: Digest,
-    },
-    /// A token that no longer works.
-    ForgetToken {
-        /// Which.
-        id: String,
+        /// When it stops working; [`TOKEN_DAYS_KEPT`] later it is forgotten.
+        expires_at: Timestamp,
     },
     /// A secret of a resource; all of them go with the resource.
     Secret {
@@ -91,11 +93,6 @@ pub enum Side {
         /// None forgets it.
         value: Option<String>,
     },
-    /// The token for the first admin.
-    SetupToken {
-        /// The SHA-256 of it; none forgets it.
-        hash: Option<Digest>,
-    },
 }
 
 impl fmt::Debug for Side {
@@ -103,9 +100,7 @@ impl fmt::Debug for Side {
         f.write_str(match self {
             Self::Password { .. } => "Password(..)",
             Self::Token { .. } => "Token(..)",
-            Self::ForgetToken { .. } => "ForgetToken(..)",
             Self::Secret { .. } => "Secret(..)",
-            Self::SetupToken { .. } => "SetupToken(..)",
         })
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::schema;
 use super::seal::{Head, Written, digest_of, int, micros};
 use super::views::{self, Thing, ViewError, revision};
-use super::{Append, AppendError, Appended, KEY_HOURS, Key, Side, Stored};
+use super::{Append, AppendError, Appended, KEY_HOURS, Key, Side, Stored, TOKEN_DAYS_KEPT};
 
 /// The most appends that share one transaction.
 const BATCH_MAX: usize = 256;
@@ -266,10 +266,18 @@ fn check_key(connection: &Connection, key: &Key, at: Timestamp) -> Result<(), St
 }
 
 fn store_key(connection: &Connection, key: &Key, at: Timestamp) -> rusqlite::Result<()> {
-    connection.prepare_cached("DELETE FROM keys WHERE at <= ?1")?.execute([forgotten_at(at)])?;
+    forget(connection, at)?;
     connection
         .prepare_cached("INSERT INTO keys (user, key, fingerprint, answers, at) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute(params![key.user, key.key, key.fingerprint.as_bytes(), key.answers, micros(at)])?;
+    Ok(())
+}
+
+/// Forgets keys that are too old to count, and tokens that expired long ago.
+fn forget(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM keys WHERE at <= ?1")?.execute([forgotten_at(now)])?;
+    let expired = micros(now).saturating_sub(TOKEN_DAYS_KEPT * 24 * 3600 * 1_000_000);
+    connection.prepare_cached("DELETE FROM tokens WHERE expires <= ?1")?.execute([expired])?;
     Ok(())
 }
 
@@ -282,20 +290,16 @@ fn keep(connection: &Connection, side: &Side) -> rusqlite::Result<()> {
     match side {
         Side::Password { user, hash } => connection
             .execute("INSERT OR REPLACE INTO passwords (user, hash) VALUES (?1, ?2)", [user.as_str(), hash]),
-        Side::Token { id, user, hash } => connection.execute(
-            "INSERT INTO tokens (id, user, hash) VALUES (?1, ?2, ?3)",
-            params![id, user.as_str(), hash.as_bytes()],
+        Side::Token { id, user, hash, expires_at } => connection.execute(
+            "INSERT INTO tokens (id, user, hash, expires) VALUES (?1, ?2, ?3, ?4)",
+            params![id, user.as_str(), hash.as_bytes(), micros(*expires_at)],
         ),
-        Side::ForgetToken { id } => connection.execute("DELETE FROM tokens WHERE id = ?1", [id]),
         Side::Secret { resource, name, value: Some(value) } => connection.execute(
             "INSERT OR REPLACE INTO secrets (resource, name, value) VALUES (?1, ?2, ?3)",
             [resource.as_str(), name, value],
         ),
         Side::Secret { resource, name, value: None } => connection
             .execute("DELETE FROM secrets WHERE resource = ?1 AND name = ?2", [resource.as_str(), name]),
-        Side::SetupToken { hash: Some(hash) } => connection
-            .execute("INSERT OR REPLACE INTO setup_token (only, hash) VALUES (1, ?1)", [hash.as_bytes()]),
-        Side::SetupToken { hash: None } => connection.execute("DELETE FROM setup_token", []),
     }?;
     Ok(())
 }

@@ -112,7 +112,12 @@ impl Lifecycle {
         self.change(key.map(|key| key.answering(answers)), move |inner, now| {
             let step = inner.active_user(&id)?.issue(token.clone(), by.clone(), now);
             let mut append = Append::from(step);
-            append.side.push(Side::Token { id: token.id.clone(), user: id.clone(), hash: secret });
+            append.side.push(Side::Token {
+                id: token.id.clone(),
+                user: id.clone(),
+                hash: secret,
+                expires_at: token.expires_at,
+            });
             Ok(Some(Plan::to(append, ())))
         })
         .await
