@@ -167,8 +167,11 @@ fn compare(acknowledged: &BTreeMap<String, Acknowledged>, requests: &[Value]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_or_there_twice_after_thirty_kills_under_load() {
-    let mut gateway =
-        Gateway::start(&["ann", "bob", "sam"], &["--review-timeout-sec", REVIEW_TIMEOUT_SEC]).await;
+    let mut gateway = Gateway::start(
+        &["ann", "bob", "sam"],
+        &["--review-timeout-sec", REVIEW_TIMEOUT_SEC, "--pending-requests-max", "10000"],
+    )
+    .await;
     gateway.put("root", "resources/box", json!({ "kind": "shell", "command": ["sh"] })).await;
     let policies = quorum(&["dba", "security"], true, 1);
     let rule = json!({ "access_type": "just-in-time", "resources": ["box"], "policies": policies });

@@ -94,6 +94,14 @@ pub enum Refused {
         /// Who set that.
         set_by: String,
     },
+    /// They ask for more than anybody can look at.
+    #[error(
+        "{max} of your requests wait already: have them decided, or cancel some, before you ask for more"
+    )]
+    TooManyPending {
+        /// How many may wait.
+        max: u64,
+    },
     /// Only the requester cancels.
     #[error("only the requester can cancel a request; reject it or, once approved, revoke it")]
     NotRequester,
@@ -212,6 +220,7 @@ impl Refused {
             Self::NotCovered { .. } => "not-covered",
             Self::UnsupportedAccess { .. } => "unsupported-access",
             Self::DurationTooLong { .. } => "duration-too-long",
+            Self::TooManyPending { .. } => "too-many-pending",
             Self::NotRequester => "not-requester",
             Self::NotRevoker => "not-revoker",
             Self::NotOpen { .. } => "not-open",

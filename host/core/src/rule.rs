@@ -1,5 +1,7 @@
 //! An access request rule: which requests it covers and which policies decide.
 
+mod form;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
@@ -14,6 +16,8 @@ use crate::input::Principal;
 use crate::refused::Refused;
 use crate::resource::Resource;
 use crate::verdict::Finding;
+
+pub use form::Form;
 
 /// The rules that cover `requester` asking for `resource` in this way.
 pub fn covering<'a>(

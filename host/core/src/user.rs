@@ -189,3 +189,38 @@ pub fn save(
     let revision = before.map_or(0, |user| user.revision);
     Ok(Step::one(Stream::user(id), revision, by, now, Happened::UserSaved { profile }))
 }
+
+/// Says who is in a group: whoever is named joins, everybody else leaves, all at once.
+/// `users` is everybody there is. None where it is so already.
+pub fn save_group(
+    name: &GroupName,
+    members: &BTreeSet<UserId>,
+    users: &[User],
+    by: &Actor,
+    now: Timestamp,
+) -> Result<Option<Step>, Refused> {
+    let known: BTreeSet<&UserId> = users.iter().map(|user| &user.id).collect();
+    if let Some(unknown) = members.iter().find(|id| !known.contains(id)) {
+        return Err(Refused::Unknown { what: "user", name: unknown.to_string() });
+    }
+    let mut step: Option<Step> = None;
+    for user in users {
+        let mut profile = user.profile.clone();
+        let joins = members.contains(&user.id);
+        if if joins { profile.groups.insert(name.clone()) } else { profile.groups.remove(name) } {
+            // Whether there is an admin left is a question about all of them, below.
+            let saved = save(&user.id, Some(user), profile, 1, by.clone(), now)?;
+            step = Some(match step {
+                Some(step) => step.and(saved),
+                None => saved,
+            });
+        }
+    }
+    let last = users.iter().find(|user| user.is_admin()).filter(|_| name.as_str() == ADMIN);
+    let (Some(made), Some(last)) = (&step, last) else { return Ok(step) };
+    match users.iter().find(|user| user.profile.active && members.contains(&user.id)) {
+        // Nobody switches this one off at the same time.
+        Some(stays) => Ok(Some(made.clone().only_while(stays.stream(), stays.revision))),
+        None => Err(Refused::LastAdmin { user: last.id.clone() }),
+    }
+}

@@ -180,3 +180,37 @@ fn an_entry_that_does_not_follow_breaks_the_ledger() {
     let unknown = Entry { revision: 2, happened: unknown, ..loaded };
     assert!(fold(there, 1, &unknown).is_err(), "a version that was never loaded");
 }
+
+#[test]
+fn a_group_is_saved_in_one_step_and_keeps_an_admin() {
+    let person = |name: &str, groups: &[&str], active: bool| User {
+        id: name.parse().unwrap(),
+        profile: profile(groups, active),
+        tokens: Vec::new(),
+        revision: 3,
+    };
+    let users = [
+        person("ann", &["dev"], true),
+        person("bob", &["admin"], false),
+        person("eve", &["admin", "dev"], true),
+        person("root", &["admin"], true),
+    ];
+    let save = |group: &str, members: &[&str]| {
+        let members: BTreeSet<UserId> = members.iter().map(|name| name.parse().unwrap()).collect();
+        user::save_group(&group.parse().unwrap(), &members, &users, &Actor::Gateway, at(1))
+    };
+    let names = |step: &Step| -> Vec<String> {
+        step.entries().iter().map(|entry| entry.stream.name().to_owned()).collect()
+    };
+    assert_eq!(names(&save("dev", &["root", "ann"]).unwrap().unwrap()), ["eve", "root"]);
+    assert_eq!(save("dev", &["ann", "eve"]).unwrap(), None);
+    assert!(matches!(save("dev", &["nobody"]), Err(Refused::Unknown { .. })));
+    // The one who stays an admin must still be one when it is written.
+    let step = save("admin", &["eve"]).unwrap().unwrap();
+    assert_eq!(names(&step), ["bob", "root"]);
+    let guard = &step.guards()[0];
+    assert_eq!((guard.stream.name(), guard.revision), ("eve", 3));
+    for left in [&[] as &[&str], &["bob"]] {
+        assert!(matches!(save("admin", left), Err(Refused::LastAdmin { .. })), "{left:?}");
+    }
+}

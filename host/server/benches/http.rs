@@ -39,6 +39,7 @@ impl Bench {
         let config = Config {
             listen: ([127, 0, 0, 1], 0).into(),
             data: folder.path().to_owned(),
+            pending_requests_max: 100_000,
             ..Config::default()
         };
         let gateway = App::start(config, Clock::system()).await.expect("a gateway");

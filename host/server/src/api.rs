@@ -14,6 +14,7 @@ mod audit;
 mod body;
 mod document;
 mod events;
+mod fingerprint;
 mod groups;
 mod health;
 mod inbox;
@@ -41,6 +42,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
+pub use self::fingerprint::ProcessKey;
 use self::problem::Problem;
 use crate::app::App;
 use crate::telemetry;

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::{self, Launcher, User};
+use crate::api::ProcessKey;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::identity::Identity;
@@ -35,6 +36,8 @@ pub struct App {
     pub clock: Clock,
     /// How the gateway runs.
     pub config: Arc<Config>,
+    /// With which secrets are compared in repeated writes.
+    pub process_key: Arc<ProcessKey>,
     /// Cancelled when the gateway goes down: what answers without end stops then.
     pub stopping: CancellationToken,
 }
@@ -77,6 +80,7 @@ impl App {
             identity,
             clock,
             config: Arc::new(config),
+            process_key: Arc::new(ProcessKey::make()?),
             stopping: CancellationToken::new(),
         };
         Ok(app.serve(listener, setup_token))

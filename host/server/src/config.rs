@@ -44,6 +44,9 @@ pub struct Settings {
     /// the capabilities `CAP_SETUID`, `CAP_SETGID`, `CAP_CHOWN` and `CAP_KILL`.
     #[arg(long, env = "QUORATE_SESSION_USER", value_name = "USER")]
     pub session_user: Option<String>,
+    /// Requests of one person that may wait at the same time [default: 100]
+    #[arg(long, env = "QUORATE_PENDING_REQUESTS_MAX")]
+    pub pending_requests_max: Option<u64>,
     /// Let anybody read /metrics; otherwise it takes the token of an admin or auditor
     #[arg(long, env = "QUORATE_METRICS_PUBLIC", num_args = 0..=1, default_missing_value = "true")]
     pub metrics_public: Option<bool>,
@@ -70,6 +73,8 @@ pub struct Config {
     pub command_run_seconds: u64,
     /// Whom sessions run as; none: the gateway's own user.
     pub session_user: Option<String>,
+    /// How many requests of one person may wait at the same time.
+    pub pending_requests_max: u64,
     /// Whether `/metrics` needs no token.
     pub metrics_public: bool,
 }
@@ -86,6 +91,7 @@ impl Default for Config {
             command_window_seconds: 3600,
             command_run_seconds: 3600,
             session_user: None,
+            pending_requests_max: 100,
             metrics_public: false,
         }
     }
@@ -93,6 +99,9 @@ impl Default for Config {
 
 /// The longest that anything can be set to last: 30 days, in seconds.
 const SECONDS_MAX: u64 = 30 * 24 * 3600;
+
+/// The most requests of one person that can be allowed to wait.
+const PENDING_REQUESTS_MAX: u64 = 100_000;
 
 impl Config {
     /// The ledger file.
@@ -115,6 +124,12 @@ impl Config {
             Some(value) if (1..=SECONDS_MAX).contains(&value) => Ok(value),
             Some(value) => bail!("{what} is {value}: give 1 to {SECONDS_MAX} seconds"),
         };
+        let pending = flags.pending_requests_max.or(file.pending_requests_max);
+        if let Some(pending) = pending
+            && !(1..=PENDING_REQUESTS_MAX).contains(&pending)
+        {
+            bail!("pending-requests-max is {pending}: give 1 to {PENDING_REQUESTS_MAX} requests");
+        }
         let public_url = flags.public_url.or(file.public_url);
         if let Some(url) = &public_url
             && !(url.starts_with("http://") || url.starts_with("https://"))
@@ -144,6 +159,7 @@ impl Config {
                 default.command_run_seconds,
             )?,
             session_user: flags.session_user.or(file.session_user),
+            pending_requests_max: pending.unwrap_or(default.pending_requests_max),
             metrics_public: flags.metrics_public.or(file.metrics_public).unwrap_or(default.metrics_public),
         })
     }
@@ -204,6 +220,7 @@ mod tests {
         let refused = |text: &str| format!("{:#}", file(text).unwrap_err());
         assert!(refused("review_timeout: 60\n").contains("review_timeout"));
         assert!(refused("review_timeout_sec: 0\n").contains("give 1 to"));
+        assert!(refused("pending_requests_max: 0\n").contains("give 1 to"));
         assert!(refused("public_url: ftp://x\n").contains("http://"));
         assert!(refused("max_duration: 2 hours\n").contains("2 hours"));
         assert!(refused("[1, 2").contains("not right"));

@@ -27,7 +27,7 @@ use self::limit::{Limiter, party};
 use self::password::Passwords;
 use crate::agent::Secret;
 use crate::ledger::{Ledger, ReadError};
-use crate::lifecycle::{self, Lifecycle};
+use crate::lifecycle::{self, Idempotency, Lifecycle};
 use crate::random::{self, NoRandomness};
 
 /// How long the token of a login works, in seconds.
@@ -247,6 +247,19 @@ impl Identity {
 
     /// Makes a token for `user` that works for so many seconds.
     pub async fn issue(&self, user: &User, label: String, seconds: u64) -> Result<Issued, Error> {
+        self.issue_once(user, label, seconds, None).await
+    }
+
+    /// The same, under an idempotency key. Sent again, there is no second token, and
+    /// no text of the first: that is kept nowhere.
+    pub async fn issue_once(
+        &self,
+        user: &User,
+        label: String,
+        seconds: u64,
+        key: Option<Idempotency>,
+    ) -> Result<Issued, Error> {
+        self.0.lifecycle.check_key(key.as_ref())?;
         if label.chars().count() > LABEL_CHARS_MAX || label.chars().any(char::is_control) {
             let why = format!("at most {LABEL_CHARS_MAX} characters, none of them control characters");
             return Err(Refused::Invalid { what: "label", why }.into());
@@ -260,13 +273,13 @@ impl Identity {
         let expires_at = after(now, seconds);
         let token = Token { id: random::id()?, label, issued_at: now, expires_at, revoked_at: None };
         let by = Actor::User(user.id.clone());
-        self.0.lifecycle.issue_token(&user.id, token.clone(), digest, by).await?;
+        self.0.lifecycle.issue_token(&user.id, token.clone(), digest, by, key).await?;
         Ok(Issued { user: user.clone(), token, text })
     }
 
     /// Takes a token back.
-    pub async fn revoke(&self, user: &UserId, token: &str) -> Result<(), Error> {
-        self.0.lifecycle.revoke_token(user, token, Actor::User(user.clone())).await?;
+    pub async fn revoke(&self, user: &UserId, token: &str, key: Option<Idempotency>) -> Result<(), Error> {
+        self.0.lifecycle.revoke_token(user, token, Actor::User(user.clone()), key).await?;
         Ok(())
     }
 
@@ -277,7 +290,10 @@ impl Identity {
         old: &Secret,
         new: &Secret,
         peer: Option<IpAddr>,
+        key: Option<Idempotency>,
     ) -> Result<(), Error> {
+        // Once it was changed, the old one is wrong.
+        self.0.lifecycle.check_key(key.as_ref())?;
         self.0.take_try(Some(&user.id), peer)?;
         let hash = self.0.ledger().password_hash(&user.id)?;
         if !self.0.passwords.verify(old, hash).await? {
@@ -285,7 +301,7 @@ impl Identity {
         }
         self.0.give_back_try(Some(&user.id), peer);
         let hash = self.hash(new, &user.id).await?;
-        self.0.lifecycle.set_password(&user.id, hash, Actor::User(user.id.clone())).await?;
+        self.0.lifecycle.set_password(&user.id, hash, Actor::User(user.id.clone()), key).await?;
         Ok(())
     }
 
@@ -311,7 +327,7 @@ impl Identity {
         let Some(first) = valid().min_by_key(|token| token.expires_at).map(|token| token.id.clone()) else {
             return Ok(user);
         };
-        self.revoke(&user.id, &first).await?;
+        self.revoke(&user.id, &first, None).await?;
         Ok(self.0.ledger().user(&user.id)?.unwrap_or(user))
     }
 }

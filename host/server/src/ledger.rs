@@ -47,7 +47,7 @@ use std::thread::JoinHandle;
 use quorate_core::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub use append::{Append, AppendError, Appended, Basis, KEY_HOURS, Key, Side, Stored};
+pub use append::{Append, AppendError, Appended, Basis, KEY_HOURS, Key, Side, Stored, TOKEN_DAYS_KEPT};
 pub use audit::{EntryFilter, Order};
 pub use find::{Cursor, PAGE_ROWS_MAX, Page, Paged, RequestFilter, SessionFilter};
 pub use read::{ReadError, Reader, Size};
@@ -206,10 +206,16 @@ impl Ledger {
         self.job(Job::from(append.into())).await
     }
 
-    /// Keeps something beside the entries that no step goes with, such as the token
-    /// for the first admin.
+    /// Keeps something beside the entries that no step goes with. With nothing to keep,
+    /// it says whether the ledger can be written.
     pub async fn keep(&self, side: Vec<Side>) -> Result<(), AppendError> {
         self.job(Job { side, ..Job::default() }).await.map(|_| ())
+    }
+
+    /// Keeps an idempotency key under which nothing had to be appended, so that it
+    /// stands for nothing else from `at` on.
+    pub async fn remember(&self, key: Key, at: Timestamp) -> Result<(), AppendError> {
+        self.job(Job { key: Some(key), at: Some(at), ..Job::default() }).await.map(|_| ())
     }
 
     /// The number of the newest entry. It changes after the entry is on the disk.

@@ -37,6 +37,10 @@ use crate::{random, telemetry};
 /// How often a change starts over because somebody else was first.
 const ATTEMPTS_MAX: u32 = 200;
 
+/// Refused votes of one person on one request that are recorded; more of them say
+/// nothing new, and could fill the disk.
+const REFUSED_VOTES_KEPT_MAX: u64 = 20;
+
 /// The life of everything the gateway keeps. Cheap to clone.
 #[derive(Clone)]
 pub struct Lifecycle(Arc<Inner>);
@@ -95,6 +99,19 @@ impl From<ReadError> for Error {
     }
 }
 
+impl From<AppendError> for Error {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Conflict => Self::Busy,
+            AppendError::Repeated(stored) => Self::Repeated(stored.answers),
+            AppendError::KeyReused => Self::KeyReused,
+            AppendError::TooManyPending { max } => Refused::TooManyPending { max }.into(),
+            AppendError::Full => Self::Full,
+            error => Self::Failed(error.into()),
+        }
+    }
+}
+
 impl From<random::NoRandomness> for Error {
     fn from(error: random::NoRandomness) -> Self {
         Self::Failed(error.into())
@@ -115,6 +132,13 @@ pub struct Idempotency {
 impl Idempotency {
     fn answering(&self, answers: String) -> Key {
         Key { user: self.user.clone(), key: self.key.clone(), fingerprint: self.fingerprint, answers }
+    }
+
+    /// The same, where `what` is part of the change too.
+    #[must_use]
+    pub fn with(self, what: &str) -> Self {
+        let parts = [self.fingerprint.as_bytes().as_slice(), what.as_bytes()];
+        Self { fingerprint: Digest::of_parts(parts), ..self }
     }
 }
 
@@ -199,6 +223,12 @@ impl Lifecycle {
     /// where the machine's clock was set back while the gateway was down.
     pub fn now(&self) -> Timestamp {
         self.0.now()
+    }
+
+    /// Refuses a change that was made before under this key: for what is checked before
+    /// the change is planned, and may no longer hold once it was made.
+    pub fn check_key(&self, key: Option<&Idempotency>) -> Result<(), Error> {
+        self.0.check_key(key.map(|key| key.answering(String::new())).as_ref())
     }
 
     /// Waits until the active set changes.
@@ -379,10 +409,7 @@ impl Lifecycle {
             match self.0.ledger.append(append).await {
                 Ok(_) => return outcome.map(Some),
                 Err(AppendError::Conflict) => {}
-                Err(AppendError::Repeated(stored)) => return Err(Error::Repeated(stored.answers)),
-                Err(AppendError::KeyReused) => return Err(Error::KeyReused),
-                Err(AppendError::Full) => return Err(Error::Full),
-                Err(error) => return Err(Error::Failed(error.into())),
+                Err(error) => return Err(error.into()),
             }
         }
         Err(Error::Busy)
@@ -442,6 +469,11 @@ impl Inner {
         let basis = self.basis();
         let user = self.active_user(by)?;
         let requester = user.principal();
+        let max = self.config.pending_requests_max;
+        // Here, so that no policy is asked for nothing; the ledger counts again.
+        if self.ledger.pending_of(by)? >= max {
+            return Err(Refused::TooManyPending { max }.into());
+        }
         let Some(resource) = self.ledger.resource(&ask.resource)? else {
             return Err(Error::NotFound { what: "resource", name: ask.resource.to_string() });
         };
@@ -467,7 +499,8 @@ impl Inner {
         let evaluated = self.evaluate(&request, basis, now)?;
         let decided = request.step(Event::Decided(Box::new(evaluated.ruling)), now)?;
         let left = after_step(Some(&request), &decided)?;
-        Ok(Some(Plan::to(evaluated.ground.with(asking.and(decided)), left)))
+        let append = Append { pending_max: Some(max), ..evaluated.ground.with(asking.and(decided)) };
+        Ok(Some(Plan::to(append, left)))
     }
 
     fn vote(
@@ -488,6 +521,9 @@ impl Inner {
             cast_at: now,
         };
         let note = |vote: Vote, refused: Refused| {
+            if self.ledger.refused_votes(id, by)? >= REFUSED_VOTES_KEPT_MAX {
+                return Err(refused.into());
+            }
             Ok(Some(Plan::refused(request.note_refused(vote, &refused, now), refused)))
         };
         match request.check_vote(&vote) {

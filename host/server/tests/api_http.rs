@@ -18,6 +18,8 @@ mod configure;
 mod events;
 #[path = "api_http/identity.rs"]
 mod identity;
+#[path = "api_http/limits.rs"]
+mod limits;
 #[path = "api_http/lists.rs"]
 mod lists;
 #[path = "api_http/repeat.rs"]

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::problem::Problem;
-use crate::lifecycle::Error;
+use crate::{identity, lifecycle};
 
 /// What came of a write.
 pub(super) struct Done<T> {
@@ -55,18 +55,35 @@ impl<T: Serialize> IntoResponse for Done<T> {
     }
 }
 
+/// Why a write was not made now.
+pub(super) trait NotMade: Into<Problem> {
+    /// What came of it before, as in `request/abc`, where it was made then.
+    fn before(&self) -> Option<&str>;
+}
+
+impl NotMade for lifecycle::Error {
+    fn before(&self) -> Option<&str> {
+        if let Self::Repeated(answers) = self { Some(answers) } else { None }
+    }
+}
+
+impl NotMade for identity::Error {
+    fn before(&self) -> Option<&str> {
+        if let Self::Change(error) = self { error.before() } else { None }
+    }
+}
+
 /// What came of a write, now or before: `find` looks up the thing that was named
 /// then, as in `request/abc`.
 pub(super) fn done<T>(
-    result: Result<T, Error>,
+    result: Result<T, impl NotMade>,
     find: impl FnOnce(&str) -> Result<T, Problem>,
 ) -> Result<Done<T>, Problem> {
-    match result {
-        Ok(thing) => Ok(Done { thing, replayed: false }),
-        Err(Error::Repeated(answers)) => {
-            let name = answers.split_once('/').map_or(answers.as_str(), |(_, name)| name);
-            Ok(Done { thing: find(name)?, replayed: true })
-        }
-        Err(error) => Err(error.into()),
-    }
+    let error = match result {
+        Ok(thing) => return Ok(Done { thing, replayed: false }),
+        Err(error) => error,
+    };
+    let Some(answers) = error.before() else { return Err(error.into()) };
+    let name = answers.split_once('/').map_or(answers, |(_, name)| name);
+    Ok(Done { thing: find(name)?, replayed: true })
 }

@@ -25,12 +25,11 @@ pub(super) const BODY_BYTES_MAX: usize = 1 << 20;
 /// How long a client may take to send a body.
 const RECEIVE_MAX: Duration = Duration::from_mins(2);
 
-/// The longest idempotency key.
-const KEY_BYTES_MAX: usize = 128;
+/// Where a write carries its idempotency key.
+pub(super) const KEY_HEADER: &str = "Idempotency-Key";
 
-/// Keys whose values are no part of a fingerprint: a digest of a password is a
-/// password to guess.
-const SECRET_KEYS: [&str; 5] = ["password", "old", "new", "setup_token", "secrets"];
+/// The longest idempotency key.
+pub(super) const KEY_BYTES_MAX: usize = 128;
 
 /// A body of JSON, and the key under which the write is done once.
 pub(super) struct Input<T> {
@@ -59,13 +58,11 @@ impl<T: DeserializeOwned> FromRequest<App> for Input<T> {
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let (sent, bytes) = receive(request, app).await?;
         if bytes.is_empty() {
-            let body = parse(b"{}")?;
-            return Ok(Self { body, key: sent.key(&[])? });
+            return Ok(Self { body: parse(b"{}")?, key: sent.key(|| app.process_key.body(b"{}")) });
         }
         check_content_type(&sent.headers)?;
         let body = parse(&bytes)?;
-        let key = if sent.has_key() { sent.key(&without_secrets(&bytes))? } else { None };
-        Ok(Self { body, key })
+        Ok(Self { body, key: sent.key(|| app.process_key.body(&bytes)) })
     }
 }
 
@@ -74,7 +71,7 @@ impl FromRequest<App> for Raw {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let (sent, bytes) = receive(request, app).await?;
-        let key = sent.key(Digest::of(&bytes).as_bytes())?;
+        let key = sent.key(|| Digest::of(&bytes));
         Ok(Self { bytes, key })
     }
 }
@@ -84,15 +81,17 @@ struct Sent {
     method: Method,
     path: String,
     headers: HeaderMap,
-    caller: Option<Caller>,
+    /// The idempotency key, and whose it is.
+    key: Option<(String, UserId)>,
 }
 
 async fn receive(request: Request, app: &App) -> Result<(Sent, Bytes), Problem> {
+    let caller = request.extensions().get::<Caller>().cloned();
     let sent = Sent {
         method: request.method().clone(),
         path: request.uri().to_string(),
         headers: request.headers().clone(),
-        caller: request.extensions().get::<Caller>().cloned(),
+        key: key(request.headers(), caller)?,
     };
     let received = tokio::time::timeout(RECEIVE_MAX, Bytes::from_request(request, app)).await;
     let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the body took too long to arrive");
@@ -107,25 +106,30 @@ async fn receive(request: Request, app: &App) -> Result<(Sent, Bytes), Problem> 
     }
 }
 
-impl Sent {
-    fn has_key(&self) -> bool {
-        self.headers.contains_key("idempotency-key")
+/// The idempotency key of somebody who is signed in.
+fn key(headers: &HeaderMap, caller: Option<Caller>) -> Result<Option<(String, UserId)>, Problem> {
+    let (Some(header), Some(Caller(user))) = (headers.get(KEY_HEADER), caller) else { return Ok(None) };
+    let text = header.to_str().unwrap_or("");
+    let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if text.is_empty() || text.len() > KEY_BYTES_MAX || !visible {
+        let detail = format!("{KEY_HEADER}: give 1 to {KEY_BYTES_MAX} visible ASCII characters");
+        return Err(Problem::bad_request(detail));
     }
+    Ok(Some((text.to_owned(), user)))
+}
 
+impl Sent {
     /// The key, with a fingerprint of everything it stands for.
-    fn key(&self, body: &[u8]) -> Result<Option<Idempotency>, Problem> {
-        let (Some(header), Some(Caller(user))) = (self.headers.get("idempotency-key"), &self.caller) else {
-            return Ok(None);
-        };
-        let text = header.to_str().unwrap_or("");
-        let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
-        if text.is_empty() || text.len() > KEY_BYTES_MAX || !visible {
-            let detail = format!("Idempotency-Key: give 1 to {KEY_BYTES_MAX} visible ASCII characters");
-            return Err(Problem::bad_request(detail));
-        }
-        let parts = [self.method.as_str().as_bytes(), self.path.as_bytes(), user.as_str().as_bytes(), body];
-        let fingerprint = Digest::of_parts(parts);
-        Ok(Some(Idempotency { user: user.to_string(), key: text.to_owned(), fingerprint }))
+    fn key(self, body: impl FnOnce() -> Digest) -> Option<Idempotency> {
+        let (key, user) = self.key?;
+        let body = body();
+        let parts: [&[u8]; 4] = [
+            self.method.as_str().as_bytes(),
+            self.path.as_bytes(),
+            user.as_str().as_bytes(),
+            body.as_bytes(),
+        ];
+        Some(Idempotency { user: user.to_string(), key, fingerprint: Digest::of_parts(parts) })
     }
 }
 
@@ -192,20 +196,6 @@ fn explain(error: &str) -> String {
         }
         _ => format!("unknown key `{given}`: expected {rest}"),
     }
-}
-
-/// The same JSON in one spelling, without what must not leave a trace.
-fn without_secrets(bytes: &[u8]) -> Vec<u8> {
-    let Ok(Value::Object(mut object)) = serde_json::from_slice(bytes) else { return bytes.to_vec() };
-    for key in SECRET_KEYS {
-        if let Some(value) = object.get_mut(key) {
-            *value = match &*value {
-                Value::Object(secrets) => secrets.keys().map(|name| Value::from(name.as_str())).collect(),
-                _ => Value::Null,
-            };
-        }
-    }
-    Value::Object(object).to_string().into_bytes()
 }
 
 /// Reads a secret; what was there instead of a text is not repeated.
@@ -299,15 +289,5 @@ mod tests {
         assert!(document["detail"].as_str().unwrap().contains("line 2"), "{document}");
         assert!(wrong("{} {}")["detail"].as_str().unwrap().contains("trailing"));
         assert_eq!(wrong(r#"{"inner": [{"config": 300}]}"#)["path"], "/inner/0/config");
-    }
-
-    #[test]
-    fn secrets_are_no_part_of_a_fingerprint() {
-        let one = without_secrets(br#"{"password": "hunter2", "email": "a"}"#);
-        assert_eq!(one, without_secrets(br#"{ "email":"a", "password":"other" }"#));
-        assert_ne!(one, without_secrets(br#"{"password": "hunter2", "email": "b"}"#));
-        let named = without_secrets(br#"{"secrets": {"PGPASSWORD": "hunter2"}}"#);
-        assert!(!String::from_utf8(named.clone()).unwrap().contains("hunter2"));
-        assert_ne!(named, without_secrets(br#"{"secrets": {"OTHER": "hunter2"}}"#));
     }
 }

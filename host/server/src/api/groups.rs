@@ -6,12 +6,12 @@ use axum::Json;
 use axum::extract::State;
 use quorate_core::entry::Actor;
 use quorate_core::ids::{GroupName, UserId};
-use quorate_core::refused::Refused;
-use quorate_core::user::{ADMIN, User};
+use quorate_core::user::User;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::{Admin, Auditor};
+use super::answer::{Done, done};
 use super::body::{Input, Path, Query};
 use super::page::{Listed, cut};
 use super::problem::Problem;
@@ -82,8 +82,8 @@ pub(super) async fn show(
 
 /// Say who is in a group
 ///
-/// Everybody who is named must exist; whoever is not named leaves. Sending it
-/// twice changes nothing more.
+/// Everybody who is named must exist; whoever is not named leaves. All of it is
+/// changed at once, or nothing.
 #[utoipa::path(put, path = "/api/groups/{name}", tag = "people", security(("token" = ["admin"])),
     params(("name" = String, Path, description = "Which")), request_body = GroupBody,
     responses((status = 200, body = GroupView)))]
@@ -91,35 +91,12 @@ pub(super) async fn save(
     Admin(by): Admin,
     State(app): State<App>,
     Path(name): Path<GroupName>,
-    Input { body, .. }: Input<GroupBody>,
-) -> Result<Json<GroupView>, Problem> {
+    Input { body, key }: Input<GroupBody>,
+) -> Result<Done<GroupView>, Problem> {
     let _changing = CHANGING.lock().await;
-    let users = app.ledger.users()?;
-    if let Some(unknown) = body.members.iter().find(|id| users.iter().all(|user| user.id != **id)) {
-        return Err(Refused::Unknown { what: "user", name: unknown.to_string() }.into());
-    }
-    // Checked for the whole list, so that nobody has left when the last is refused.
-    let last = users.iter().find(|user| user.is_admin() && name.as_str() == ADMIN);
-    if let Some(last) = last
-        && !users.iter().any(|user| user.profile.active && body.members.contains(&user.id))
-    {
-        return Err(Refused::LastAdmin { user: last.id.clone() }.into());
-    }
-    let mut changed: Vec<(bool, User)> = Vec::new();
-    for mut user in users {
-        let joins = body.members.contains(&user.id);
-        let groups = &mut user.profile.groups;
-        if if joins { groups.insert(name.clone()) } else { groups.remove(&name) } {
-            changed.push((joins, user));
-        }
-    }
-    // Who joins comes first, so that the last admin can be replaced.
-    changed.sort_by_key(|(joins, _)| !joins);
-    for (_, user) in changed {
-        let by = Actor::User(by.id.clone());
-        app.lifecycle.save_user(&user.id, user.profile, None, by, None).await?;
-    }
-    Ok(Json(GroupView { members: members(&app.ledger.users()?, &name), name: name.to_string() }))
+    let saved = app.lifecycle.save_group(&name, body.members, Actor::User(by.id), key).await;
+    let members = done(saved, |_| Ok(()))?.try_map(|()| Ok(members(&app.ledger.users()?, &name)))?;
+    Ok(members.map(|members| GroupView { name: name.to_string(), members }))
 }
 
 fn members(users: &[User], name: &GroupName) -> Vec<String> {

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use quorate_core::Timestamp;
 use quorate_core::ids::{ResourceName, UserId};
+use quorate_core::input::Principal;
 use quorate_core::request::{Request, STATE_NAMES};
 use quorate_core::rule::AccessType;
 use quorate_core::user::User;
@@ -15,10 +16,10 @@ use super::body::Query;
 use super::page::{Listed, bad_cursor, limit};
 use super::problem::Problem;
 use crate::app::App;
-use crate::ledger::{Cursor, Ledger, PAGE_ROWS_MAX, Page, Paged, RequestFilter};
+use crate::ledger::{Cursor, Ledger, Page, Paged, RequestFilter};
 use crate::lifecycle::{Lifecycle, RequestView};
 
-/// Requests looked at to answer somebody who may not see all of them.
+/// Requests looked at, at once, to answer somebody who may not see all of them.
 const LOOKED_AT_MAX: usize = 5_000;
 
 /// The longest text to look for, in characters.
@@ -70,7 +71,8 @@ pub(super) enum Inbox {
 ///
 /// Auditors and admins see all of them; everybody else sees their own, and those
 /// that they may vote or have voted on. For them `total` counts among the newest
-/// 5,000 that fit the filters.
+/// 5,000 that fit the filters, and a page may have fewer items than its limit, or none,
+/// and a `next` all the same: the list ends where there is no `next`.
 #[utoipa::path(get, path = "/api/requests", tag = "requests", security(("token" = [])), params(RequestQuery),
     responses((status = 200, body = Listed<RequestView>)))]
 pub(super) async fn list(
@@ -131,50 +133,25 @@ fn find(
     user: &User,
     page: Page,
 ) -> Result<Paged<Request>, Problem> {
+    let person = user.principal();
     let shown = |request: &Request| match inbox {
-        Inbox::Waiting => waits_for(request, user),
+        Inbox::Waiting => waits_for(request, &person),
         Inbox::Mine => true,
         Inbox::All => Lifecycle::may_see(request, user),
     };
     if inbox == Inbox::Mine || (inbox == Inbox::All && user.is_auditor()) {
         return Ok(ledger.find_requests(filter, page)?);
     }
-    let (mut items, mut next, mut looked_at) = (Vec::new(), page.after, 0);
-    loop {
-        // Never more than is still missing, so that the cursor is where the page ends.
-        let rows = Page { after: next, limit: page.limit - items.len() };
-        let found = ledger.find_requests(filter, rows)?;
-        looked_at += found.items.len();
-        items.extend(found.items.into_iter().filter(&shown));
-        next = found.next;
-        if items.len() == page.limit || next.is_none() || looked_at >= LOOKED_AT_MAX {
-            break;
-        }
-    }
-    let total = count(ledger, filter, shown)?;
-    Ok(Paged { items, next, total })
+    Ok(ledger.scan_requests(filter, page, LOOKED_AT_MAX, shown)?)
 }
 
-fn count(ledger: &Ledger, filter: &RequestFilter, shown: impl Fn(&Request) -> bool) -> Result<u64, Problem> {
-    let (mut total, mut looked_at, mut after) = (0, 0, None);
-    while looked_at < LOOKED_AT_MAX {
-        let found = ledger.find_requests(filter, Page { after, limit: PAGE_ROWS_MAX })?;
-        looked_at += found.items.len();
-        total += found.items.iter().filter(|request| shown(request)).count() as u64;
-        after = found.next;
-        if after.is_none() {
-            break;
-        }
-    }
-    Ok(total)
-}
-
-/// Whether `user` could vote on the request now.
-fn waits_for(request: &Request, user: &User) -> bool {
-    let person = user.principal();
+/// Whether `person` could vote on the request now.
+fn waits_for(request: &Request, person: &Principal) -> bool {
     let votes = request
         .decision
         .as_ref()
-        .is_some_and(|said| said.voters.includes(&person) || said.forcers.includes(&person));
-    votes && request.asked.requester != user.id && !request.votes.iter().any(|vote| vote.voter.id == user.id)
+        .is_some_and(|said| said.voters.includes(person) || said.forcers.includes(person));
+    votes
+        && request.asked.requester != person.id
+        && !request.votes.iter().any(|vote| vote.voter.id == person.id)
 }

@@ -2,13 +2,14 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::response::Response;
 use quorate_core::Timestamp;
 use quorate_core::ids::UserId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::access::{Anonymous, SignedIn};
+use super::answer::done;
 use super::body::{Input, Nothing, secret};
 use super::problem::Problem;
 use super::users::UserView;
@@ -75,7 +76,9 @@ impl LoggedIn {
 
 /// Sign in
 ///
-/// The token works for 24 hours. Tries are limited by name and by address.
+/// The token works for 24 hours. Tries are limited by name and by address. An
+/// idempotency key is ignored: nobody is signed in yet whose key it could be, and the
+/// token's text could not be given a second time. Signing in again makes another token.
 #[utoipa::path(post, path = "/api/login", tag = "people", security(()), request_body = Login,
     responses((status = 200, body = LoggedIn)))]
 pub(super) async fn log_in(
@@ -90,7 +93,8 @@ pub(super) async fn log_in(
 /// Create the first admin
 ///
 /// With the token that the gateway prints when it starts and has no admin. It works
-/// once.
+/// once, and so needs no idempotency key: sent again, this is a 409, and the admin
+/// signs in with the password.
 #[utoipa::path(post, path = "/api/setup", tag = "people", security(()), request_body = SetUp,
     responses((status = 200, body = LoggedIn)))]
 pub(super) async fn set_up(
@@ -105,14 +109,17 @@ pub(super) async fn set_up(
 
 /// Sign out
 ///
-/// The token of this very request stops working.
+/// The token of this very request stops working; so whoever sends this again gets a
+/// 401, and is out.
 #[utoipa::path(post, path = "/api/logout", tag = "people", security(("token" = [])),
     responses((status = 204)))]
 pub(super) async fn log_out(
     SignedIn { user, session, .. }: SignedIn,
     State(app): State<App>,
-    _: Input<Nothing>,
-) -> Result<StatusCode, Problem> {
-    app.identity.revoke(&user.id, &session.token.id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Input { key, .. }: Input<Nothing>,
+) -> Result<Response, Problem> {
+    // The token is what is to end, and the body does not name it.
+    let key = key.map(|key| key.with(&session.token.id));
+    let out = app.identity.revoke(&user.id, &session.token.id, key).await;
+    Ok(done(out, |_| Ok(()))?.empty())
 }

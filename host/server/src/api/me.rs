@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use quorate_core::Timestamp;
 use quorate_core::duration::AccessDuration;
 use quorate_core::user::Token;
@@ -10,12 +11,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::access::SignedIn;
-use super::body::{Input, Path, secret};
+use super::answer::{NotMade as _, done};
+use super::body::{Input, Nothing, Path, secret};
 use super::page::Listed;
 use super::problem::Problem;
 use super::users::UserView;
 use crate::agent::Secret;
 use crate::app::App;
+use crate::identity;
 
 /// A new password.
 #[derive(Deserialize, ToSchema)]
@@ -84,10 +87,10 @@ pub(super) async fn show(SignedIn { user, .. }: SignedIn) -> Json<UserView> {
 pub(super) async fn change_password(
     SignedIn { user, peer, .. }: SignedIn,
     State(app): State<App>,
-    Input { body, .. }: Input<NewPassword>,
-) -> Result<StatusCode, Problem> {
-    app.identity.change_password(&user, &body.old, &body.new, peer).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Input { body, key }: Input<NewPassword>,
+) -> Result<Response, Problem> {
+    let changed = app.identity.change_password(&user, &body.old, &body.new, peer, key).await;
+    Ok(done(changed, |_| Ok(()))?.empty())
 }
 
 /// My tokens
@@ -108,15 +111,17 @@ pub(super) async fn tokens(
 
 /// Make a token
 ///
-/// For programs that act as me. Its text is in this answer and nowhere else.
+/// For programs that act as me. Its text is in this answer and nowhere else: sent again
+/// under the same idempotency key, this is a 409 that names the token that was made.
 #[utoipa::path(post, path = "/api/me/tokens", tag = "people", security(("token" = [])),
     request_body = NewToken, responses((status = 201, body = TokenView)))]
 pub(super) async fn make_token(
     SignedIn { user, session, .. }: SignedIn,
     State(app): State<App>,
-    Input { body, .. }: Input<NewToken>,
+    Input { body, key }: Input<NewToken>,
 ) -> Result<(StatusCode, Json<TokenView>), Problem> {
-    let issued = app.identity.issue(&user, body.label, body.expires_in.seconds()).await?;
+    let seconds = body.expires_in.seconds();
+    let issued = app.identity.issue_once(&user, body.label, seconds, key).await.map_err(shown_once)?;
     let text = issued.text.expose().to_owned();
     let view = TokenView { token: Some(text), ..TokenView::of(issued.token, &session.token.id) };
     Ok((StatusCode::CREATED, Json(view)))
@@ -129,10 +134,19 @@ pub(super) async fn revoke_token(
     SignedIn { user, .. }: SignedIn,
     State(app): State<App>,
     Path(id): Path<String>,
-) -> Result<StatusCode, Problem> {
-    if !user.tokens.iter().any(|token| token.id == id) {
-        return Err(Problem::not_found("token", &id));
-    }
-    app.identity.revoke(&user.id, &id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Input { key, .. }: Input<Nothing>,
+) -> Result<Response, Problem> {
+    let revoked = app.identity.revoke(&user.id, &id, key).await;
+    Ok(done(revoked, |_| Ok(()))?.empty())
+}
+
+/// The token was made, and its text cannot be given again.
+fn shown_once(error: identity::Error) -> Problem {
+    let Some(answers) = error.before() else { return error.into() };
+    let id = answers.trim_start_matches("token/");
+    let detail = format!(
+        "token `{id}` was made by this request before, and its text was in that answer only; where that was lost, \
+         take the token back and make another under a new Idempotency-Key"
+    );
+    Problem::new(StatusCode::CONFLICT, "shown-once", detail)
 }

@@ -148,7 +148,8 @@ impl IntoResponse for Problem {
     }
 }
 
-/// 422 for what can never be right in the body, 403 for who, 409 for the state.
+/// 422 for what can never be right in the body, 403 for who, 409 for the state, 429 for
+/// too much of it.
 fn status_of(refused: &Refused) -> StatusCode {
     match refused {
         Refused::TooLong { .. }
@@ -167,6 +168,8 @@ fn status_of(refused: &Refused) -> StatusCode {
         | Refused::NotRevoker
         | Refused::NotYours
         | Refused::Inactive { .. } => StatusCode::FORBIDDEN,
+        // Without `Retry-After`: nobody knows when people will have decided.
+        Refused::TooManyPending { .. } => StatusCode::TOO_MANY_REQUESTS,
         Refused::NoAnswer { .. }
         | Refused::AlreadyVoted { .. }
         | Refused::AlreadyDecided { .. }
@@ -210,7 +213,8 @@ impl From<lifecycle::Error> for Problem {
             Error::KeyReused => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "key-reused",
-                "this Idempotency-Key was used for another request; choose a new one",
+                "this Idempotency-Key was used for another request, or for one with a password or secret in it before \
+                 the gateway was started again; choose a new one",
             ),
             Error::Busy => Self::unavailable(error.to_string()),
             Error::Full => Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage-full", error.to_string()),

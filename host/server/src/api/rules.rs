@@ -8,7 +8,7 @@ use axum::response::Response;
 use quorate_core::duration::AccessDuration;
 use quorate_core::entry::Actor;
 use quorate_core::ids::{GroupName, PolicyName, ResourceName, RuleName};
-use quorate_core::rule::{AccessType, PolicyUse, Rule};
+use quorate_core::rule::{AccessType, Form, PolicyUse, Rule};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
@@ -206,8 +206,17 @@ pub(super) async fn remove(
 }
 
 impl RuleBody {
-    fn rule(mut self, name: RuleName) -> Result<Rule, Problem> {
-        let policies = match (self.policies.take(), self.uses_the_form()) {
+    fn rule(self, name: RuleName) -> Result<Rule, Problem> {
+        let form = Form {
+            approval_groups: self.approval_groups,
+            require_all_groups: self.require_all_groups,
+            approval_amount: self.approval_amount,
+            force_approval_groups: self.force_approval_groups,
+            max_duration: self.max_duration,
+            skip_groups: self.skip_groups,
+            admins_approve_themselves: self.admins_approve_themselves,
+        };
+        let policies = match (self.policies, form.is_used()) {
             (Some(_), true) => {
                 let detail = "give `policies` or the fields of the form, not both";
                 return Err(Problem::bad_request(detail).at("/policies"));
@@ -219,7 +228,7 @@ impl RuleBody {
                 .into_iter()
                 .map(|PolicyUseBody { policy, config }| PolicyUse { policy, config })
                 .collect(),
-            (None, true) => self.built_in()?,
+            (None, true) => form.policies()?,
         };
         Ok(Rule {
             name,
@@ -231,45 +240,6 @@ impl RuleBody {
             policies,
             revision: 0,
         })
-    }
-
-    fn uses_the_form(&self) -> bool {
-        self.approval_groups.is_some()
-            || self.require_all_groups.is_some()
-            || self.approval_amount.is_some()
-            || self.force_approval_groups.is_some()
-            || self.max_duration.is_some()
-            || self.skip_groups.is_some()
-            || self.admins_approve_themselves.is_some()
-    }
-
-    /// The form, as configs of the built-in policies.
-    fn built_in(&self) -> Result<Vec<PolicyUse>, Problem> {
-        let used =
-            |policy: &str, config: Value| Ok::<_, Problem>(PolicyUse { policy: policy.parse()?, config });
-        let mut policies = vec![used(
-            "group-quorum",
-            json!({
-                "groups": self.approval_groups.as_deref().unwrap_or_default(),
-                "require_all": self.require_all_groups.unwrap_or(false),
-                "approvals": self.approval_amount.unwrap_or(1),
-            }),
-        )?];
-        if let Some(max) = &self.max_duration {
-            policies.push(used("duration-cap", json!({ "max": max }))?);
-        }
-        let force = self.force_approval_groups.as_deref().unwrap_or_default();
-        let skip = self.skip_groups.as_deref().unwrap_or_default();
-        let admins = self.admins_approve_themselves.unwrap_or(true);
-        if admins || !force.is_empty() || !skip.is_empty() {
-            policies.push(used(
-                "bypass",
-                json!({
-                    "force_groups": force, "skip_groups": skip, "admins_approve_themselves": admins,
-                }),
-            )?);
-        }
-        Ok(policies)
     }
 }
 

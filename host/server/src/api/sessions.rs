@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::SignedIn;
+use super::answer::{Done, done};
 use super::body::{Input, Path, Query};
 use super::page::{Listed, bad_cursor, limit};
 use super::problem::Problem;
@@ -156,8 +157,8 @@ pub(super) async fn end(
     SignedIn { user, .. }: SignedIn,
     State(app): State<App>,
     Path(id): Path<SessionId>,
-    Input { body, .. }: Input<EndBody>,
-) -> Result<Json<SessionView>, Problem> {
+    Input { body, key }: Input<EndBody>,
+) -> Result<Done<SessionView>, Problem> {
     let session = visible(&app, &user, &id)?;
     if session.opened.user != user.id && !user.is_admin() {
         return Err(Problem::forbidden("only its owner or an admin can end a session"));
@@ -170,8 +171,8 @@ pub(super) async fn end(
         reason => format!("ended by {}: {reason}", user.id),
     };
     let end = End { reason: EndReason::Ended, message, exit_code: None };
-    let ended = app.lifecycle.end_session(&id, end, Actor::User(user.id)).await?;
-    Ok(Json(SessionView::of(&ended)))
+    let ended = app.lifecycle.end_session_once(&id, end, Actor::User(user.id.clone()), key).await;
+    Ok(done(ended, |_| visible(&app, &user, &id))?.map(|session| SessionView::of(&session)))
 }
 
 fn visible(app: &App, user: &User, id: &SessionId) -> Result<Session, Problem> {

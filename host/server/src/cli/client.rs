@@ -171,13 +171,15 @@ impl Gateway {
         loop {
             let mut query = query.clone();
             query.push(("limit", (max - items.len()).clamp(1, 200).to_string()));
-            query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
+            let before = cursor.take();
+            query.extend(before.clone().map(|cursor| ("cursor", cursor)));
             let page = self.get(path, query).await?;
             items.extend_from_slice(page.items());
             let total =
                 page.raw().get("total").and_then(Value::as_u64).and_then(|total| total.try_into().ok());
             cursor = page.raw().get("next").and_then(Value::as_str).map(str::to_owned);
-            if cursor.is_none() || items.len() >= max || page.items().is_empty() {
+            // An empty page with another after it is no end; one that leads nowhere is.
+            if cursor.is_none() || items.len() >= max || cursor == before {
                 items.truncate(max);
                 let total = total.unwrap_or(items.len()).max(items.len());
                 return Ok((items, total));

@@ -2,11 +2,16 @@
 
 use std::fmt;
 
+use quorate_core::Timestamp;
 use quorate_core::entry::{Kind, Step, Stream};
 use quorate_core::ids::{Digest, ResourceName, UserId};
 
 /// How long an idempotency key is known, in hours.
 pub const KEY_HOURS: i64 = 24;
+
+/// How long a token is known after it has expired, in days: so long, whoever uses it is
+/// told that it has expired, and not that there is none.
+pub const TOKEN_DAYS_KEPT: i64 = 30;
 
 /// An append that did not happen: nothing of it is in the ledger.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +25,12 @@ pub enum AppendError {
     /// Something else was asked before under this key.
     #[error("this idempotency key was used for something else")]
     KeyReused,
+    /// Too many requests of this requester wait.
+    #[error("{max} requests of theirs wait already")]
+    TooManyPending {
+        /// How many may.
+        max: u64,
+    },
     /// There is no space. It may be tried again.
     #[error("the disk is full")]
     Full,
@@ -44,6 +55,9 @@ pub struct Append {
     pub basis: Option<Basis>,
     /// So that a repetition is recognised.
     pub key: Option<Key>,
+    /// A request is only submitted while fewer of its requester's wait. The writer
+    /// counts, so that it is exact however many ask at once.
+    pub pending_max: Option<u64>,
 }
 
 /// What a decision rests on besides the streams that it writes: all rules, and some
@@ -67,7 +81,7 @@ impl Basis {
 
 impl From<Step> for Append {
     fn from(step: Step) -> Self {
-        Self { step, blobs: Vec::new(), side: Vec::new(), basis: None, key: None }
+        Self { step, blobs: Vec::new(), side: Vec::new(), basis: None, key: None, pending_max: None }
     }
 }
 
@@ -88,11 +102,8 @@ pub enum Side {
         user: UserId,
         /// The SHA-256 of its secret.
         hash: Digest,
-    },
-    /// A token that no longer works.
-    ForgetToken {
-        /// Which.
-        id: String,
+        /// When it stops working; [`TOKEN_DAYS_KEPT`] later it is forgotten.
+        expires_at: Timestamp,
     },
     /// A secret of a resource; all of them go with the resource.
     Secret {
@@ -103,11 +114,6 @@ pub enum Side {
         /// None forgets it.
         value: Option<String>,
     },
-    /// The token for the first admin.
-    SetupToken {
-        /// The SHA-256 of it; none forgets it.
-        hash: Option<Digest>,
-    },
 }
 
 impl fmt::Debug for Side {
@@ -115,9 +121,7 @@ impl fmt::Debug for Side {
         f.write_str(match self {
             Self::Password { .. } => "Password(..)",
             Self::Token { .. } => "Token(..)",
-            Self::ForgetToken { .. } => "ForgetToken(..)",
             Self::Secret { .. } => "Secret(..)",
-            Self::SetupToken { .. } => "SetupToken(..)",
         })
     }
 }

@@ -7,13 +7,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use quorate_core::Timestamp;
-use quorate_core::entry::{Kind, View};
+use quorate_core::entry::{Kind, Stream, View};
 use quorate_core::ids::{RequestId, ResourceName, UserId};
 use quorate_core::request::{Request, State};
 use quorate_core::rule::AccessType;
 use quorate_core::session::Session;
-use rusqlite::params_from_iter;
 use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
 
 use super::read::{ReadError, Reader, as_request, as_session, unreadable};
 use super::seal::{int, micros, micros_up, number};
@@ -104,9 +104,72 @@ impl Reader {
         self.find(filter.conditions(), page, Kind::Request, as_request)
     }
 
+    /// The requests that `filter` leaves and `shown` is true of, the newest first.
+    ///
+    /// For people who see some of a list: page and total come of one look at the newest
+    /// `rows_max` that `filter` leaves, and none of them is read twice. Only a page that
+    /// begins behind those takes a second look, at as many from there. A page may come
+    /// back short, with a place to go on from; there is none only where the list ends.
+    pub fn scan_requests(
+        &self,
+        filter: &RequestFilter,
+        page: Page,
+        rows_max: usize,
+        shown: impl Fn(&Request) -> bool,
+    ) -> Result<Paged<Request>, ReadError> {
+        let conditions = filter.conditions();
+        let limit = page.limit.clamp(1, PAGE_ROWS_MAX);
+        let (mut items, mut last, mut more, mut total) = (Vec::new(), None, false, 0);
+        let mut take = |cursor: Cursor, request: Request| {
+            if items.len() == limit {
+                more = true;
+            } else {
+                items.push(request);
+                last = Some(cursor);
+            }
+            !more
+        };
+        let end = self.read(|connection| {
+            // One transaction, so that both looks are at the same list.
+            let transaction = connection.unchecked_transaction()?;
+            let end = look(&transaction, &conditions, None, rows_max, |cursor, request| {
+                if shown(&request) {
+                    total += 1;
+                    if page.after.is_none_or(|after| cursor.0 < after.0) {
+                        take(cursor, request);
+                    }
+                }
+                true
+            })?;
+            let behind = page.after.filter(|after| end.is_some_and(|end| after.0 <= end.0));
+            let Some(after) = behind else { return Ok(end) };
+            look(&transaction, &conditions, Some(after), rows_max, |cursor, request| {
+                !shown(&request) || take(cursor, request)
+            })
+        })?;
+        let next = if more || (items.len() == limit && end.is_some()) { last } else { end };
+        Ok(Paged { items, next, total })
+    }
+
     /// The sessions that `filter` leaves, the newest first.
     pub fn find_sessions(&self, filter: &SessionFilter, page: Page) -> Result<Paged<Session>, ReadError> {
         self.find(filter.conditions(), page, Kind::Session, as_session)
+    }
+
+    /// How many requests of `user` wait.
+    pub fn pending_of(&self, user: &UserId) -> Result<u64, ReadError> {
+        self.read(|connection| Ok(views::pending_of(connection, user)?))
+    }
+
+    /// How many votes of `user` on a request were refused.
+    pub fn refused_votes(&self, id: &RequestId, user: &UserId) -> Result<u64, ReadError> {
+        // By the stream, which is short, and not by everything that they ever did.
+        let sql = "SELECT count(*) FROM entries
+                   WHERE stream = ?1 AND +by_user = ?2 AND +type = 'vote-refused'";
+        let params = (Stream::request(id).to_string(), user.as_str());
+        self.read(|connection| {
+            Ok(connection.prepare_cached(sql)?.query_row(params, |row| row.get(0)).map(number)?)
+        })
     }
 
     /// All sessions that are open, the oldest first.
@@ -191,6 +254,40 @@ impl Reader {
             Ok(Paged { items, next, total })
         })
     }
+}
+
+/// Reads at most `rows_max` requests behind `after`, the newest first, until `each` has
+/// enough. Says where it stopped; none where there are no more.
+fn look(
+    connection: &Connection,
+    conditions: &Conditions,
+    after: Option<Cursor>,
+    rows_max: usize,
+    mut each: impl FnMut(Cursor, Request) -> bool,
+) -> Result<Option<Cursor>, ReadError> {
+    let Conditions { table, sql, values } = conditions;
+    let before = if after.is_some() { "AND t.seq < ?" } else { "" };
+    // The numbers first: where they have to be sorted, the things themselves need not be.
+    let numbers = format!("SELECT t.seq FROM {table} t WHERE {sql} {before} ORDER BY t.seq DESC LIMIT ?");
+    let mut values = values.clone();
+    values.extend(after.map(|Cursor(seq)| int(seq).into()));
+    values.push(int(rows_max as u64 + 1).into());
+    let seqs = connection
+        .prepare_cached(&numbers)?
+        .query_map(params_from_iter(&values), |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<i64>>>()?;
+    let mut one = connection.prepare_cached("SELECT json FROM views WHERE seq = ?1")?;
+    for (nth, seq) in seqs.iter().enumerate().take(rows_max) {
+        let cursor = Cursor(number(*seq));
+        let json = one.query_row([seq], |row| row.get(0))?;
+        let request = things(&[json], Kind::Request, as_request)?.pop();
+        if request.is_some_and(|request| !each(cursor, request))
+            || (nth + 1 == rows_max && nth + 1 < seqs.len())
+        {
+            return Ok(Some(cursor));
+        }
+    }
+    Ok(None)
 }
 
 fn things<T>(json: &[String], kind: Kind, pick: fn(View) -> Option<T>) -> Result<Vec<T>, ReadError> {

@@ -197,11 +197,6 @@ impl Reader {
         Ok(pairs.into_iter().collect())
     }
 
-    /// The digest of the token for the first admin.
-    pub fn setup_token(&self) -> Result<Option<Digest>, ReadError> {
-        Ok(self.one("SELECT hash FROM setup_token", [], |row| digest_of(row, 0))?.flatten())
-    }
-
     /// What was appended under an idempotency key that is still known at `now`, with
     /// the fingerprint of what was asked.
     pub fn answered(

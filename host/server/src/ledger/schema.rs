@@ -63,11 +63,13 @@ CREATE TABLE head (
 INSERT INTO head VALUES (1, 0, zeroblob(32), 0, 0);
 CREATE TABLE blobs (digest BLOB PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
 CREATE TABLE passwords (user TEXT PRIMARY KEY, hash TEXT NOT NULL) STRICT;
-CREATE TABLE tokens (id TEXT PRIMARY KEY, user TEXT NOT NULL, hash BLOB NOT NULL UNIQUE) STRICT;
+CREATE TABLE tokens (
+    id TEXT PRIMARY KEY, user TEXT NOT NULL, hash BLOB NOT NULL UNIQUE, expires INTEGER NOT NULL
+) STRICT;
+CREATE INDEX tokens_expires ON tokens (expires);
 CREATE TABLE secrets (
     resource TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (resource, name)
 ) STRICT;
-CREATE TABLE setup_token (only INTEGER PRIMARY KEY CHECK (only = 1), hash BLOB NOT NULL) STRICT;
 CREATE TABLE keys (
     user TEXT NOT NULL, key TEXT NOT NULL, fingerprint BLOB NOT NULL, answers TEXT NOT NULL,
     at INTEGER NOT NULL, PRIMARY KEY (user, key)

@@ -5,6 +5,7 @@
 //! with the same number, what lists are filtered and counted by.
 
 use quorate_core::entry::{BrokenEntry, Entry, Kind, Stream, View, fold};
+use quorate_core::ids::UserId;
 use quorate_core::request::{Request, State};
 use quorate_core::session::Session;
 use rusqlite::{Connection, OptionalExtension as _, named_params, params};
@@ -13,7 +14,7 @@ use super::seal::{int, micros, micros_up, number};
 
 /// Counts up whenever the tables below, or what a view looks like in JSON, change:
 /// then all of them are made anew when the ledger is opened.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// All of them.
 pub(super) const NAMES: [&str; 3] = ["views", "requests", "sessions"];
@@ -41,6 +42,7 @@ CREATE TABLE requests (
 ) STRICT;
 CREATE INDEX requests_state ON requests (state);
 CREATE INDEX requests_requester ON requests (requester, resource);
+CREATE INDEX requests_pending ON requests (requester) WHERE state = 'PENDING';
 CREATE INDEX requests_resource ON requests (resource);
 CREATE INDEX requests_deadline ON requests (deadline) WHERE deadline IS NOT NULL;
 CREATE TABLE sessions (
@@ -161,6 +163,14 @@ pub(super) fn revision(connection: &Connection, stream: &str) -> rusqlite::Resul
         .prepare_cached("SELECT max(revision) FROM entries WHERE stream = ?1")?
         .query_row([stream], |row| row.get::<_, Option<i64>>(0))
         .map(|revision| revision.map_or(0, number))
+}
+
+/// How many requests of `user` wait.
+pub(super) fn pending_of(connection: &Connection, user: &UserId) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached("SELECT count(*) FROM requests WHERE requester = ?1 AND state = 'PENDING'")?
+        .query_row([user.as_str()], |row| row.get(0))
+        .map(number)
 }
 
 /// Whether the views are there and show every entry up to `seq`.

@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::schema;
 use super::seal::{Head, Written, digest_of, int, micros};
-use super::views::{Thing, ViewError, revision};
-use super::{Append, AppendError, Appended, Basis, KEY_HOURS, Key, Side, Stored};
+use super::views::{self, Thing, ViewError, revision};
+use super::{Append, AppendError, Appended, Basis, KEY_HOURS, Key, Side, Stored, TOKEN_DAYS_KEPT};
 
 /// The most appends that share one transaction.
 const BATCH_MAX: usize = 256;
@@ -38,12 +38,15 @@ pub(super) struct Job {
     pub(super) side: Vec<Side>,
     pub(super) basis: Option<Basis>,
     pub(super) key: Option<Key>,
+    pub(super) pending_max: Option<u64>,
+    /// The time, where no entry says it.
+    pub(super) at: Option<Timestamp>,
 }
 
 impl From<Append> for Job {
-    fn from(Append { step, blobs, side, basis, key }: Append) -> Self {
+    fn from(Append { step, blobs, side, basis, key, pending_max }: Append) -> Self {
         let (entries, guards) = (step.entries().to_vec(), step.guards().to_vec());
-        Self { entries, guards, blobs, side, basis, key }
+        Self { entries, guards, blobs, side, basis, key, pending_max, at: None }
     }
 }
 
@@ -166,7 +169,7 @@ impl Writer {
 
 /// Checks one append, and only then writes it: a refused one has written nothing.
 fn apply(connection: &Connection, newest: &mut Newest, job: &Job) -> Result<(), Stop> {
-    let at = job.entries.iter().map(|entry| entry.at).max().unwrap_or(newest.at).max(newest.at);
+    let at = job.entries.iter().map(|entry| entry.at).chain(job.at).max().unwrap_or(newest.at).max(newest.at);
     if let Some(key) = &job.key {
         check_key(connection, key, at)?;
     }
@@ -181,6 +184,9 @@ fn apply(connection: &Connection, newest: &mut Newest, job: &Job) -> Result<(), 
     }
     if let Some(basis) = &job.basis {
         check_basis(connection, basis)?;
+    }
+    if let Some(max) = job.pending_max {
+        check_pending(connection, max, &job.entries)?;
     }
     let mut head = newest.head;
     for entry in &written {
@@ -247,6 +253,17 @@ fn check_basis(connection: &Connection, basis: &Basis) -> Result<(), Stop> {
     Ok(())
 }
 
+fn check_pending(connection: &Connection, max: u64, entries: &[Entry]) -> Result<(), Stop> {
+    for entry in entries {
+        if let Happened::RequestSubmitted { asked } = &entry.happened
+            && views::pending_of(connection, &asked.requester)? >= max
+        {
+            return Err(Stop::Refused(AppendError::TooManyPending { max }));
+        }
+    }
+    Ok(())
+}
+
 fn check_key(connection: &Connection, key: &Key, at: Timestamp) -> Result<(), Stop> {
     let known = connection
         .prepare_cached("SELECT fingerprint, answers FROM keys WHERE user = ?1 AND key = ?2 AND at > ?3")?
@@ -264,10 +281,18 @@ fn check_key(connection: &Connection, key: &Key, at: Timestamp) -> Result<(), St
 }
 
 fn store_key(connection: &Connection, key: &Key, at: Timestamp) -> rusqlite::Result<()> {
-    connection.prepare_cached("DELETE FROM keys WHERE at <= ?1")?.execute([forgotten_at(at)])?;
+    forget(connection, at)?;
     connection
         .prepare_cached("INSERT INTO keys (user, key, fingerprint, answers, at) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute(params![key.user, key.key, key.fingerprint.as_bytes(), key.answers, micros(at)])?;
+    Ok(())
+}
+
+/// Forgets keys that are too old to count, and tokens that expired long ago.
+fn forget(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM keys WHERE at <= ?1")?.execute([forgotten_at(now)])?;
+    let expired = micros(now).saturating_sub(TOKEN_DAYS_KEPT * 24 * 3600 * 1_000_000);
+    connection.prepare_cached("DELETE FROM tokens WHERE expires <= ?1")?.execute([expired])?;
     Ok(())
 }
 
@@ -280,20 +305,16 @@ fn keep(connection: &Connection, side: &Side) -> rusqlite::Result<()> {
     match side {
         Side::Password { user, hash } => connection
             .execute("INSERT OR REPLACE INTO passwords (user, hash) VALUES (?1, ?2)", [user.as_str(), hash]),
-        Side::Token { id, user, hash } => connection.execute(
-            "INSERT INTO tokens (id, user, hash) VALUES (?1, ?2, ?3)",
-            params![id, user.as_str(), hash.as_bytes()],
+        Side::Token { id, user, hash, expires_at } => connection.execute(
+            "INSERT INTO tokens (id, user, hash, expires) VALUES (?1, ?2, ?3, ?4)",
+            params![id, user.as_str(), hash.as_bytes(), micros(*expires_at)],
         ),
-        Side::ForgetToken { id } => connection.execute("DELETE FROM tokens WHERE id = ?1", [id]),
         Side::Secret { resource, name, value: Some(value) } => connection.execute(
             "INSERT OR REPLACE INTO secrets (resource, name, value) VALUES (?1, ?2, ?3)",
             [resource.as_str(), name, value],
         ),
         Side::Secret { resource, name, value: None } => connection
             .execute("DELETE FROM secrets WHERE resource = ?1 AND name = ?2", [resource.as_str(), name]),
-        Side::SetupToken { hash: Some(hash) } => connection
-            .execute("INSERT OR REPLACE INTO setup_token (only, hash) VALUES (1, ?1)", [hash.as_bytes()]),
-        Side::SetupToken { hash: None } => connection.execute("DELETE FROM setup_token", []),
     }?;
     Ok(())
 }

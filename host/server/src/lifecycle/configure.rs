@@ -1,12 +1,12 @@
 //! What operators configure: people, resources and rules. Each is saved whole, in
 //! place of what was there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_core::decision::{Decision, PolicyFinding};
 use quorate_core::duration::AccessDuration;
 use quorate_core::entry::{Actor, Stream};
-use quorate_core::ids::{Digest, ResourceName, RuleName, UserId};
+use quorate_core::ids::{Digest, GroupName, ResourceName, RuleName, UserId};
 use quorate_core::input::{Access, Command, Input, Principal};
 use quorate_core::people::can_be_met;
 use quorate_core::refused::Refused;
@@ -58,10 +58,38 @@ impl Lifecycle {
         .ok_or_else(nothing_planned)
     }
 
+    /// Says who is in a group, all of it at once or nothing.
+    pub async fn save_group(
+        &self,
+        name: &GroupName,
+        members: BTreeSet<UserId>,
+        by: Actor,
+        key: Option<Idempotency>,
+    ) -> Result<(), Error> {
+        let name = name.clone();
+        let key = key.map(|key| key.answering(format!("group/{name}")));
+        let changed = self.change(key.clone(), move |inner, now| {
+            let users = inner.ledger.users()?;
+            let step = user::save_group(&name, &members, &users, &by, now)?;
+            Ok(step.map(|step| Plan::to(step, ())))
+        });
+        match (changed.await?, key) {
+            (None, Some(key)) => Ok(self.0.ledger.remember(key, self.now()).await?),
+            _ => Ok(()),
+        }
+    }
+
     /// Sets a password, given as a hash. All tokens of the person end.
-    pub async fn set_password(&self, id: &UserId, hash: String, by: Actor) -> Result<(), Error> {
+    pub async fn set_password(
+        &self,
+        id: &UserId,
+        hash: String,
+        by: Actor,
+        key: Option<Idempotency>,
+    ) -> Result<(), Error> {
         let id = id.clone();
-        self.change(None, move |inner, now| {
+        let answers = format!("user/{id}");
+        self.change(key.map(|key| key.answering(answers)), move |inner, now| {
             let mut append = Append::from(inner.user(&id)?.set_password(by.clone(), now));
             append.side.push(Side::Password { user: id.clone(), hash: hash.clone() });
             Ok(Some(Plan::to(append, ())))
@@ -77,12 +105,19 @@ impl Lifecycle {
         token: Token,
         secret: Digest,
         by: Actor,
+        key: Option<Idempotency>,
     ) -> Result<(), Error> {
         let id = id.clone();
-        self.change(None, move |inner, now| {
+        let answers = format!("token/{}", token.id);
+        self.change(key.map(|key| key.answering(answers)), move |inner, now| {
             let step = inner.active_user(&id)?.issue(token.clone(), by.clone(), now);
             let mut append = Append::from(step);
-            append.side.push(Side::Token { id: token.id.clone(), user: id.clone(), hash: secret });
+            append.side.push(Side::Token {
+                id: token.id.clone(),
+                user: id.clone(),
+                hash: secret,
+                expires_at: token.expires_at,
+            });
             Ok(Some(Plan::to(append, ())))
         })
         .await
@@ -90,10 +125,21 @@ impl Lifecycle {
     }
 
     /// Takes a token back.
-    pub async fn revoke_token(&self, id: &UserId, token: &str, by: Actor) -> Result<(), Error> {
+    pub async fn revoke_token(
+        &self,
+        id: &UserId,
+        token: &str,
+        by: Actor,
+        key: Option<Idempotency>,
+    ) -> Result<(), Error> {
         let (id, token) = (id.clone(), token.to_owned());
-        self.change(None, move |inner, now| {
-            let step = inner.user(&id)?.revoke(&token, by.clone(), now)?;
+        let answers = format!("token/{token}");
+        self.change(key.map(|key| key.answering(answers)), move |inner, now| {
+            let user = inner.user(&id)?;
+            if !user.tokens.iter().any(|one| one.id == token) {
+                return Err(Error::NotFound { what: "token", name: token.clone() });
+            }
+            let step = user.revoke(&token, by.clone(), now)?;
             Ok(Some(Plan::to(step, ())))
         })
         .await

@@ -79,6 +79,7 @@ impl Lifecycle {
         by: Actor,
         key: Option<Idempotency>,
     ) -> Result<(Policy, Version), Error> {
+        self.check_key(key.as_ref())?;
         let inner = self.0.clone();
         let (compiled, component) = tokio::task::spawn_blocking(move || {
             inner.runtime.load(&component).map(|compiled| (compiled, component))
@@ -147,6 +148,7 @@ impl Lifecycle {
         by: Actor,
         key: Option<Idempotency>,
     ) -> Result<Policy, Error> {
+        self.check_key(key.as_ref())?;
         // Compiled before anything is appended: a version that does not load any
         // more changes nothing.
         let compiled = self.compile(digest).await?;

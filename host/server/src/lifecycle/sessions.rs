@@ -9,7 +9,7 @@ use quorate_core::refused::Refused;
 use quorate_core::request::Request;
 use quorate_core::session::{End, Session};
 
-use super::{Error, Inner, Lifecycle, Plan, nothing_planned};
+use super::{Error, Idempotency, Inner, Lifecycle, Plan, nothing_planned};
 use crate::random;
 
 impl Lifecycle {
@@ -59,8 +59,20 @@ impl Lifecycle {
 
     /// Ends a session in the ledger.
     pub async fn end_session(&self, id: &SessionId, end: End, by: Actor) -> Result<Session, Error> {
+        self.end_session_once(id, end, by, None).await
+    }
+
+    /// The same, under an idempotency key.
+    pub async fn end_session_once(
+        &self,
+        id: &SessionId,
+        end: End,
+        by: Actor,
+        key: Option<Idempotency>,
+    ) -> Result<Session, Error> {
         let id = id.clone();
-        self.change(None, move |inner, now| {
+        let answers = format!("session/{id}");
+        self.change(key.map(|key| key.answering(answers)), move |inner, now| {
             let session = inner.session(&id)?;
             let step = session.end(end.clone(), by.clone(), now)?;
             let ended = session_after(Some(&session), &step)?;

@@ -46,6 +46,28 @@ async fn a_group_is_whoever_is_in_it() {
 }
 
 #[tokio::test]
+async fn a_group_changes_for_everybody_or_for_nobody() {
+    let world = World::start().await;
+    // Somebody in as many groups as one can be in; the name sorts behind all others.
+    let full: Vec<String> = (0..200).map(|nth| format!("g{nth}")).collect();
+    world.put("/api/users/zed", &world.root, json!({"groups": full})).await.assert_ok();
+    let before = world.get("/api/users?limit=200", &world.root).await;
+    let head = world.running.app().ledger.head();
+    let was = *head.borrow();
+    let put =
+        async |members: &[&str]| world.put("/api/groups/dba", &world.root, json!({"members": members})).await;
+    put(&["ann", "zed"]).await.assert_problem(422, "too-long");
+    assert_eq!(*head.borrow(), was, "a part of it was written");
+    assert_eq!(world.get("/api/users?limit=200", &world.root).await.assert_ok(), before.assert_ok());
+    // Ann comes, bob and sue go.
+    put(&["ann"]).await.assert_ok();
+    let entries = world.get(&format!("/api/audit/entries?after={was}"), &world.root).await;
+    let items = entries.assert_ok()["items"].as_array().unwrap();
+    assert_eq!(items.len(), 3, "{entries:?}");
+    assert!(items.iter().all(|item| item["entry"]["at"] == items[0]["entry"]["at"]));
+}
+
+#[tokio::test]
 async fn two_changes_of_one_person_at_once_are_both_made() {
     let world = World::start().await;
     for round in 0..10 {

@@ -193,3 +193,30 @@ async fn logging_in_works_however_many_tokens_there_are() {
     let tokens = world.get("/api/me/tokens", &again).await;
     assert_eq!(tokens.assert_ok()["total"], Value::from(quorate::identity::TOKENS_MAX));
 }
+
+#[tokio::test]
+async fn a_token_is_forgotten_long_after_it_expired() {
+    let world = World::start().await;
+    let ann = world.log_in("ann").await;
+    let digest = quorate_core::ids::Digest::of(ann.as_bytes());
+    let known = || world.running.app().ledger.token(&digest).unwrap().is_some();
+    let sweep = async || {
+        // Any write under a key does it.
+        let body = json!({"user": "root", "password": PASSWORD});
+        let root = world.post("/api/login", "", body).await.assert_ok()["token"].as_str().unwrap().to_owned();
+        let key = format!("{}", world.running.app().clock.now());
+        world
+            .keyed(reqwest::Method::PUT, "/api/groups/dba", &root, &key, json!({"members": []}))
+            .await
+            .assert_ok();
+    };
+    world.hand.advance(2 * 24 * 3600);
+    sweep().await;
+    assert!(known());
+    let late = world.get("/api/me", &ann).await;
+    assert!(late.assert_problem(401, "unauthenticated").contains("expired"), "{late:?}");
+    world.hand.advance(30 * 24 * 3600);
+    sweep().await;
+    assert!(!known(), "it is never forgotten");
+    world.get("/api/me", &ann).await.assert_problem(401, "unauthenticated");
+}

@@ -55,6 +55,40 @@ async fn inboxes_hold_what_waits_and_what_is_mine() {
 }
 
 #[tokio::test]
+async fn who_sees_some_requests_pages_through_exactly_those() {
+    let world = World::start().await;
+    let body = json!({"command": ["sh"], "standing_groups": ["dev"]});
+    world.put("/api/resources/lobby", &world.root, body).await.assert_ok();
+    let (ann, bob) = (world.log_in("ann").await, world.log_in("bob").await);
+    // Bob may vote on those for prod, and sees nothing of the others.
+    let mut seen = Vec::new();
+    for nth in 0..9 {
+        if nth % 3 == 1 {
+            seen.insert(0, world.ask(&ann).await);
+        } else {
+            world.post("/api/requests", &ann, json!({"resource": "lobby"})).await.assert_ok();
+        }
+    }
+    for (inbox, limit) in [("all", 1), ("all", 2), ("waiting", 1), ("waiting", 3), ("all", 50)] {
+        let (mut found, mut cursor, mut pages) = (Vec::new(), String::new(), 0);
+        loop {
+            let path = format!("/api/requests?inbox={inbox}&limit={limit}{cursor}");
+            let page = world.get(&path, &bob).await;
+            assert_eq!(page.assert_ok()["total"], 3, "{path}");
+            let items = page.json["items"].as_array().unwrap();
+            found.extend(items.iter().map(|item| item["id"].as_str().unwrap().to_owned()));
+            pages += 1;
+            assert!(pages < 10, "it does not end: {found:?}");
+            match page.json["next"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        assert_eq!((found, pages), (seen.clone(), 3_usize.div_ceil(limit)), "{inbox}, {limit} a page");
+    }
+}
+
+#[tokio::test]
 async fn open_access_is_listed_until_it_ends() {
     let world = World::start().await;
     let (ann, bob, sam) = (world.log_in("ann").await, world.log_in("bob").await, world.log_in("sam").await);

@@ -81,6 +81,10 @@ impl Answer {
 
 /// A gateway that nobody has set up.
 pub(crate) async fn fresh() -> (World, String) {
+    fresh_with(Config::default()).await
+}
+
+async fn fresh_with(config: Config) -> (World, String) {
     // An error says that one is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = tempfile::tempdir().unwrap();
@@ -89,7 +93,7 @@ pub(crate) async fn fresh() -> (World, String) {
         data: folder.path().to_owned(),
         // Compiled once for all tests.
         compiled: Some(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/compiled-for-tests").into()),
-        ..Config::default()
+        ..config
     };
     let start: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
     let (clock, hand) = Clock::manual(start);
@@ -105,7 +109,12 @@ impl World {
     /// A gateway with people, a resource `prod` that devs can ask for, and a rule:
     /// one of dba and one of security must approve.
     pub(crate) async fn start() -> Self {
-        let (mut world, set_up) = fresh().await;
+        Self::with(Config::default()).await
+    }
+
+    /// The same, run in another way.
+    pub(crate) async fn with(config: Config) -> Self {
+        let (mut world, set_up) = fresh_with(config).await;
         let first = json!({"setup_token": set_up, "user": "root", "password": PASSWORD});
         let answer = world.post("/api/setup", "", first).await;
         answer.assert_ok();
@@ -118,6 +127,18 @@ impl World {
         world.put("/api/resources/prod", &world.root, body).await.assert_ok();
         world.put("/api/rules/prod", &world.root, rule("just-in-time")).await.assert_ok();
         world
+    }
+
+    /// The same gateway, stopped and started again.
+    pub(crate) async fn restart(mut self) -> Self {
+        let config =
+            Config { listen: "127.0.0.1:0".parse().unwrap(), ..(*self.running.app().config).clone() };
+        let clock = self.running.app().clock.clone();
+        self.running.stop().await;
+        self.running = App::start(config, clock).await.unwrap();
+        self.base = format!("http://{}", self.running.address());
+        self.http = Client::builder().build().unwrap();
+        self
     }
 
     pub(crate) fn request(&self, method: Method, path: &str, token: &str) -> RequestBuilder {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use quorate_core::duration::AccessDuration;
 use quorate_core::ids::{AgentName, GroupName, PolicyName, ResourceName, RuleName, UserId};
-use quorate_core::rule::AccessType;
+use quorate_core::rule::{AccessType, Form, PolicyUse};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -177,17 +177,6 @@ pub(super) struct Rule {
     pub(super) admins_approve_themselves: Option<bool>,
 }
 
-/// A policy with the config that a rule gives it.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PolicyUse {
-    /// Which.
-    pub(super) policy: PolicyName,
-    /// Its config.
-    #[serde(default = "empty_object")]
-    pub(super) config: Value,
-}
-
 /// A policy's component.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -200,10 +189,6 @@ pub(super) struct Policy {
     /// Why, for the record.
     #[serde(default)]
     pub(super) reason: String,
-}
-
-fn empty_object() -> Value {
-    json!({})
 }
 
 fn yes() -> bool {
@@ -288,17 +273,16 @@ impl Resource {
 impl Rule {
     /// It, as the gateway says it: the form becomes the configs of the built-in policies.
     pub(super) fn canonical(&self) -> Result<Value, String> {
-        let policies = match (&self.policies, self.uses_the_form()) {
+        let form = self.form();
+        let policies = match (&self.policies, form.is_used()) {
             (Some(_), true) => return Err("give `policies` or the fields of the form, not both".to_owned()),
             (None, false) => {
                 return Err(
                     "give `approval_groups`, or `policies`: without one nobody could approve".to_owned()
                 );
             }
-            (Some(policies), false) => {
-                policies.iter().map(|one| json!({"policy": one.policy, "config": one.config})).collect()
-            }
-            (None, true) => self.built_in(),
+            (Some(policies), false) => policies.clone(),
+            (None, true) => form.policies().map_err(|error| error.to_string())?,
         };
         Ok(json!({
             "description": self.description,
@@ -306,42 +290,20 @@ impl Rule {
             "resources": self.resources,
             "attributes": self.attributes,
             "required_groups": self.required_groups,
-            "policies": Value::Array(policies),
+            "policies": policies,
         }))
     }
 
-    fn uses_the_form(&self) -> bool {
-        self.approval_groups.is_some()
-            || self.require_all_groups.is_some()
-            || self.approval_amount.is_some()
-            || self.force_approval_groups.is_some()
-            || self.max_duration.is_some()
-            || self.skip_groups.is_some()
-            || self.admins_approve_themselves.is_some()
-    }
-
-    fn built_in(&self) -> Vec<Value> {
-        let used = |policy: &str, config: Value| json!({"policy": policy, "config": config});
-        let mut policies = vec![used(
-            "group-quorum",
-            json!({
-                "groups": self.approval_groups.as_deref().unwrap_or_default(),
-                "require_all": self.require_all_groups.unwrap_or(false),
-                "approvals": self.approval_amount.unwrap_or(1),
-            }),
-        )];
-        if let Some(max) = &self.max_duration {
-            policies.push(used("duration-cap", json!({"max": max})));
+    fn form(&self) -> Form {
+        Form {
+            approval_groups: self.approval_groups.clone(),
+            require_all_groups: self.require_all_groups,
+            approval_amount: self.approval_amount,
+            force_approval_groups: self.force_approval_groups.clone(),
+            max_duration: self.max_duration.clone(),
+            skip_groups: self.skip_groups.clone(),
+            admins_approve_themselves: self.admins_approve_themselves,
         }
-        policies.push(used(
-            "bypass",
-            json!({
-                "force_groups": self.force_approval_groups.as_deref().unwrap_or_default(),
-                "skip_groups": self.skip_groups.as_deref().unwrap_or_default(),
-                "admins_approve_themselves": self.admins_approve_themselves.unwrap_or(true),
-            }),
-        ));
-        policies
     }
 }
 
@@ -437,8 +399,8 @@ policies:
             rule("approval_groups: [dba]\nmax_duration: 2h\nadmins_approve_themselves: false").unwrap();
         let names: Vec<&str> =
             capped["policies"].as_array().unwrap().iter().filter_map(|p| p["policy"].as_str()).collect();
-        assert_eq!(names, ["group-quorum", "duration-cap", "bypass"]);
-        assert_eq!(capped["policies"][2]["config"]["admins_approve_themselves"], false);
+        // A bypass that would let nobody by is none, as the gateway has it too.
+        assert_eq!(names, ["group-quorum", "duration-cap"]);
     }
 
     #[test]

@@ -13,7 +13,8 @@ use quorate_core::session::Session;
 use tokio::task::unconstrained;
 
 use super::super::{
-    Append, AppendError, Basis, EntryFilter, KEY_HOURS, Key, Ledger, Order, Side, Stored, verify,
+    Append, AppendError, Basis, EntryFilter, KEY_HOURS, Key, Ledger, Order, Side, Stored, TOKEN_DAYS_KEPT,
+    verify,
 };
 use super::world::{
     World, approve, at, dump, dump_views, fill, just_in_time, person, raw, request_id, resource, save,
@@ -243,6 +244,25 @@ async fn a_key_is_forgotten_after_a_day() {
     assert_eq!(rows, vec![vec![rusqlite::types::Value::Blob(Digest::of(b"b").as_bytes().to_vec())]]);
 }
 
+/// A token of ann's whose secret is its id.
+fn token(id: &str, expires: i64) -> Side {
+    let (user, hash, expires_at) = (user_id("ann"), Digest::of(id.as_bytes()), at(expires));
+    Side::Token { id: id.to_owned(), user, hash, expires_at }
+}
+
+#[tokio::test]
+async fn a_token_is_forgotten_a_month_after_it_expired() {
+    let world = World::new();
+    world.ledger.keep(vec![token("old", 0), token("new", 1)]).await.unwrap();
+    let known = |id: &str| world.ledger.token(&Digest::of(id.as_bytes())).unwrap().is_some();
+    let month = TOKEN_DAYS_KEPT * 24 * 3600;
+    world.ledger.append(keyed("q1", b"a", month - 1)).await.unwrap();
+    assert_eq!((known("old"), known("new")), (true, true));
+    let second = Key { key: "k2".to_owned(), ..key(b"b") };
+    world.ledger.remember(second, at(month)).await.unwrap();
+    assert_eq!((known("old"), known("new")), (false, true));
+}
+
 #[tokio::test]
 async fn what_stands_beside_the_entries_is_kept_and_forgotten() {
     let world = World::new();
@@ -252,23 +272,14 @@ async fn what_stands_beside_the_entries_is_kept_and_forgotten() {
         name: "PGPASSWORD".to_owned(),
         value: value.map(str::to_owned),
     };
-    let token = Side::Token { id: "t1".to_owned(), user: ann.clone(), hash: Digest::of(b"t") };
-    let side = vec![
-        Side::Password { user: ann.clone(), hash: "h".to_owned() },
-        token,
-        secret(Some("s")),
-        Side::SetupToken { hash: Some(Digest::of(b"setup")) },
-    ];
+    let side =
+        vec![Side::Password { user: ann.clone(), hash: "h".to_owned() }, token("t1", 0), secret(Some("s"))];
     world.ledger.keep(side).await.unwrap();
     assert_eq!(world.ledger.password_hash(&ann).unwrap().as_deref(), Some("h"));
-    assert_eq!(world.ledger.token(&Digest::of(b"t")).unwrap(), Some(("t1".to_owned(), ann.clone())));
+    assert_eq!(world.ledger.token(&Digest::of(b"t1")).unwrap(), Some(("t1".to_owned(), ann.clone())));
     assert_eq!(world.ledger.secrets(&db).unwrap()["PGPASSWORD"], "s");
-    assert_eq!(world.ledger.setup_token().unwrap(), Some(Digest::of(b"setup")));
-    let side = vec![Side::ForgetToken { id: "t1".to_owned() }, secret(None), Side::SetupToken { hash: None }];
-    world.ledger.keep(side).await.unwrap();
-    assert_eq!(world.ledger.token(&Digest::of(b"t")).unwrap(), None);
+    world.ledger.keep(vec![secret(None)]).await.unwrap();
     assert!(world.ledger.secrets(&db).unwrap().is_empty());
-    assert_eq!(world.ledger.setup_token().unwrap(), None);
     assert_eq!(*world.ledger.head().borrow(), 0);
 }
 

@@ -197,3 +197,47 @@ async fn a_hundred_thousand_requests_are_paged_without_reading_them_all() {
         assert!(slowest < Duration::from_secs(5), "{slowest:?}: {filter:?}");
     }
 }
+
+#[tokio::test]
+async fn who_sees_some_of_a_list_gets_each_of_them_once_with_bounded_work() {
+    let world = World::new();
+    // q0 to q29; whoever looks sees every seventh, and the last five not at all.
+    for nth in 0..30 {
+        let append = submit(&format!("q{nth}"), "ann", "db", just_in_time(), "", nth);
+        world.ledger.append(append).await.unwrap();
+    }
+    let number = |id: &str| id[1..].parse::<usize>().unwrap();
+    let seen = |id: &str| number(id).is_multiple_of(7) && number(id) < 25;
+    let wanted = ["q21", "q14", "q7", "q0"];
+    for rows_max in [1, 2, 5, 10, 29, 30, 31, 100] {
+        for limit in [1, 2, 3, 4, 5] {
+            let (mut found, mut after, mut calls) = (Vec::new(), None, 0);
+            loop {
+                let looked = std::cell::RefCell::new(Vec::new());
+                let shown = |request: &quorate_core::request::Request| {
+                    looked.borrow_mut().push(request.id.to_string());
+                    seen(request.id.as_str())
+                };
+                let filter = RequestFilter::default();
+                let page =
+                    world.ledger.scan_requests(&filter, Page { after, limit }, rows_max, shown).unwrap();
+                let looked = looked.into_inner();
+                let newest = (30_usize.saturating_sub(rows_max)..30).map(|nth| format!("q{nth}"));
+                assert_eq!(page.total, newest.filter(|id| seen(id)).count() as u64, "{rows_max}");
+                assert!(looked.len() <= 2 * rows_max && page.items.len() <= limit);
+                let distinct: std::collections::BTreeSet<_> = looked.iter().collect();
+                assert_eq!(distinct.len(), looked.len(), "one was read twice: {looked:?}");
+                found.extend(page.items.iter().map(|request| request.id.to_string()));
+                calls += 1;
+                assert!(page.next.is_none() || page.next != after, "it does not go on");
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(found, wanted, "{limit} a page, {rows_max} rows");
+            // Where all of it is looked at, no page is short, and none follows the last.
+            assert!(rows_max < 30 || calls == 4_usize.div_ceil(limit), "{calls} calls");
+        }
+    }
+}
