@@ -1,10 +1,15 @@
 //! Policies in operation: swapped under load, misbehaving, refused, rolled back.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use futures_util::stream::{self, StreamExt as _};
 use quorate::ledger::{EntryFilter, Order};
 use quorate_core::entry::Happened;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::world::{World, component, just_in_time, noted, quorum};
@@ -265,5 +270,66 @@ async fn explain_says_what_each_policy_said() {
     assert!(why.body["policies"][0]["fuel_used"].as_u64().unwrap() > 0);
     assert_eq!(why.body["policies"][0]["version"], why.body["request"]["rules"][0]["policies"][0]["version"]);
     world.get("eve", &format!("requests/{id}/explain")).await.refused(404, "not-found");
+    world.finish().await;
+}
+
+/// A disk of its own, so small that a test can fill it.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mounted_at(folder: &Path) -> Self {
+        let mount = ["-t", "tmpfs", "-o", "size=64m", "tmpfs"];
+        let status = Command::new("mount").args(mount).arg(folder).status().unwrap();
+        assert!(status.success(), "this test needs root: tests/run leaves it out where it cannot run");
+        Self(folder.to_owned())
+    }
+
+    /// Takes all the room there is, until the file is removed again.
+    fn fill(&self) -> PathBuf {
+        let path = self.0.join("filled");
+        let mut file = File::create(&path).unwrap();
+        while file.write_all(&[0; 4096]).is_ok() {}
+        path
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // What is still open keeps it; it is gone from the tree all the same.
+        let _ = Command::new("umount").args(["--lazy"]).arg(&self.0).status();
+    }
+}
+
+#[tokio::test]
+async fn needs_root_a_full_disk_is_said_and_what_was_acknowledged_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = SmallDisk::mounted_at(folder.path());
+    let world = World::inside(tempfile::tempdir_in(folder.path()).unwrap()).await;
+    world.resource("prod", quorum(&["dba"], false, 1)).await;
+    let mut made = vec![world.ask("ann", "prod", "1h").await.good().id()];
+    world.raw(Method::GET, "/readyz", "", "").await.good();
+
+    let filled = disk.fill();
+    let ready = world.raw(Method::GET, "/readyz", "", "").await;
+    assert_eq!(ready.refused(503, "unavailable"), "the ledger's disk is full");
+    // The log file has some room left in itself.
+    let refused = loop {
+        let asked = world.ask("ann", "prod", "1h").await;
+        if asked.status != 201 {
+            break asked;
+        }
+        made.push(asked.id());
+        assert!(made.len() < 90, "the disk is full, and everything still fits");
+    };
+    assert!(refused.refused(507, "storage-full").contains("nothing was changed"), "{}", refused.body);
+
+    std::fs::remove_file(filled).unwrap();
+    world.raw(Method::GET, "/readyz", "", "").await.good();
+    made.push(world.ask("ann", "prod", "1h").await.good().id());
+    for id in &made {
+        assert_eq!(world.request(id).await.good().state(), "PENDING");
+    }
+    let listed = world.get("root", "requests?limit=200").await.good();
+    assert_eq!(listed.list("/items").len(), made.len());
     world.finish().await;
 }

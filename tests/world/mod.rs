@@ -59,7 +59,16 @@ impl World {
 
     /// A world whose gateway runs with `config`, but on a port and folder of its own.
     pub async fn with(config: Config) -> Self {
-        let mut world = Self::empty(config).await;
+        Self::peopled(config, TempDir::new().unwrap()).await
+    }
+
+    /// The same in a folder of the test's choice.
+    pub async fn inside(folder: TempDir) -> Self {
+        Self::peopled(Config::default(), folder).await
+    }
+
+    async fn peopled(config: Config, folder: TempDir) -> Self {
+        let mut world = Self::begin(config, folder).await;
         for (name, groups) in PEOPLE {
             world.person(name, groups).await;
         }
@@ -68,8 +77,11 @@ impl World {
 
     /// A gateway that nobody has set up.
     pub async fn empty(config: Config) -> Self {
+        Self::begin(config, TempDir::new().unwrap()).await
+    }
+
+    async fn begin(config: Config, folder: TempDir) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let folder = TempDir::new().unwrap();
         let config = Config { data: folder.path().join("data"), ..config };
         let (clock, hand) = Clock::manual(START.parse().unwrap());
         let config = Config { listen: ([127, 0, 0, 1], 0).into(), ..config };

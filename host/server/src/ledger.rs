@@ -206,9 +206,8 @@ impl Ledger {
         self.job(Job::from(append.into())).await
     }
 
-    /// Keeps something beside the entries that no step goes with. With nothing to keep,
-    /// it says whether the ledger can be written.
-    pub async fn keep(&self, side: Vec<Side>) -> Result<(), AppendError> {
+    /// Keeps something beside the entries that no step goes with.
+    async fn keep(&self, side: Vec<Side>) -> Result<(), AppendError> {
         self.job(Job { side, ..Job::default() }).await.map(|_| ())
     }
 
@@ -216,6 +215,11 @@ impl Ledger {
     /// stands for nothing else from `at` on.
     pub async fn remember(&self, key: Key, at: Timestamp) -> Result<(), AppendError> {
         self.job(Job { key: Some(key), at: Some(at), ..Job::default() }).await.map(|_| ())
+    }
+
+    /// Writes to the disk, to see whether it can be written.
+    pub async fn probe(&self) -> Result<(), AppendError> {
+        self.keep(vec![Side::Probe]).await
     }
 
     /// The number of the newest entry. It changes after the entry is on the disk.

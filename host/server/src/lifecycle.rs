@@ -10,36 +10,32 @@ mod configure;
 mod evaluate;
 mod explain;
 mod policies;
+mod requests;
 mod sessions;
 mod view;
 
 use std::sync::Arc;
 
 use quorate_core::Timestamp;
-use quorate_core::duration::AccessDuration;
-use quorate_core::entry::{Actor, Step, Stream};
-use quorate_core::ids::{Digest, RequestId, ResourceName, UserId};
-use quorate_core::input::{Choice, Command, Vote};
+use quorate_core::entry::Actor;
+use quorate_core::ids::{Digest, RequestId, UserId};
 use quorate_core::refused::Refused;
-use quorate_core::request::{Access, Asked, Bounds, Event, Request, after};
+use quorate_core::request::Request;
 use quorate_core::user::User;
 use quorate_policy::{Active, LoadError, Runtime};
 use tokio::sync::Notify;
 
 pub use self::configure::Warning;
 pub use self::explain::{Explanation, PolicySaid};
+pub use self::requests::{Ask, AskedAccess, Ballot};
 pub use self::view::{Ended, FindingView, Granted, RequestView, WaitingView};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ledger::{Append, AppendError, Key, Ledger, ReadError};
-use crate::{random, telemetry};
+use crate::random;
 
 /// How often a change starts over because somebody else was first.
 const ATTEMPTS_MAX: u32 = 200;
-
-/// Refused votes of one person on one request that are recorded; more of them say
-/// nothing new, and could fill the disk.
-const REFUSED_VOTES_KEPT_MAX: u64 = 20;
 
 /// The life of everything the gateway keeps. Cheap to clone.
 #[derive(Clone)]
@@ -142,37 +138,6 @@ impl Idempotency {
     }
 }
 
-/// What somebody asks for.
-#[derive(Debug, Clone)]
-pub struct Ask {
-    /// What.
-    pub resource: ResourceName,
-    /// In which way.
-    pub access: AskedAccess,
-    /// Why; may be empty.
-    pub reason: String,
-}
-
-/// The two ways to ask.
-#[derive(Debug, Clone)]
-pub enum AskedAccess {
-    /// A time window.
-    JustInTime(AccessDuration),
-    /// One run of one command.
-    Command(Command),
-}
-
-/// What somebody votes.
-#[derive(Debug, Clone)]
-pub struct Ballot {
-    /// Yes or no.
-    pub choice: Choice,
-    /// Whether to skip what others still have to say.
-    pub forced: bool,
-    /// In their words.
-    pub comment: String,
-}
-
 /// What a change comes to: a step to append, and what it leaves.
 struct Plan<T> {
     append: Append,
@@ -234,147 +199,6 @@ impl Lifecycle {
     /// Waits until the active set changes.
     pub async fn swapped(&self) {
         self.0.swapped.notified().await;
-    }
-
-    /// Asks for access.
-    pub async fn submit(
-        &self,
-        by: &UserId,
-        ask: Ask,
-        key: Option<Idempotency>,
-    ) -> Result<RequestView, Error> {
-        let id: RequestId = random::id()?.parse().map_err(anyhow::Error::new)?;
-        let by = by.clone();
-        let answers = format!("request/{id}");
-        let planned = self.change(key.map(|key| key.answering(answers)), move |inner, now| {
-            inner.submit(&id, &by, &ask, now)
-        });
-        let request = planned.await?.ok_or_else(nothing_planned)?;
-        let view = self.view(&request)?;
-        if view.nobody_can_approve {
-            telemetry::nobody_can_approve();
-            tracing::warn!(request = %request.id, summary = view.summary, "nobody can approve a request");
-        }
-        Ok(view)
-    }
-
-    /// Votes.
-    pub async fn vote(
-        &self,
-        id: &RequestId,
-        by: &UserId,
-        ballot: Ballot,
-        key: Option<Idempotency>,
-    ) -> Result<Request, Error> {
-        self.settle(id).await?;
-        let (id, by) = (id.clone(), by.clone());
-        let answers = format!("request/{id}");
-        self.change(key.map(|key| key.answering(answers)), move |inner, now| {
-            inner.vote(&id, &by, &ballot, now)
-        })
-        .await?
-        .ok_or_else(nothing_planned)
-    }
-
-    /// Withdraws a request.
-    pub async fn cancel(
-        &self,
-        id: &RequestId,
-        by: &UserId,
-        key: Option<Idempotency>,
-    ) -> Result<Request, Error> {
-        self.event(id, key, Event::Cancel(by.clone())).await
-    }
-
-    /// Takes access away.
-    pub async fn revoke(
-        &self,
-        id: &RequestId,
-        by: &UserId,
-        why: String,
-        key: Option<Idempotency>,
-    ) -> Result<Request, Error> {
-        let person = self.0.active_user(by)?.principal();
-        self.event(id, key, Event::Revoke(person, why)).await
-    }
-
-    /// Records what time alone has done to a request, or asks the policies again
-    /// where one of them wanted that by now.
-    pub async fn settle(&self, id: &RequestId) -> Result<(), Error> {
-        let now = self.now();
-        let request = self.0.request(id)?;
-        if request.deadline().is_none_or(|deadline| deadline > now) {
-            return Ok(());
-        }
-        if request.settle(now).is_none() {
-            return self.decide_again(id).await;
-        }
-        let id = id.clone();
-        self.change(None, move |inner, now| {
-            let request = inner.request(&id)?;
-            Ok(request.settle(now).map(|step| Plan::to(step, ())))
-        })
-        .await
-        .map(drop)
-    }
-
-    /// Asks the policies again about a request that waits.
-    pub async fn decide_again(&self, id: &RequestId) -> Result<(), Error> {
-        let id = id.clone();
-        self.change(None, move |inner, now| {
-            let basis = inner.basis();
-            let request = inner.request(&id)?;
-            let evaluated = inner.evaluate(&request, basis, now)?;
-            match request.step(Event::Decided(Box::new(evaluated.ruling)), now) {
-                Ok(step) => Ok(Some(Plan::to(evaluated.ground.with(step), ()))),
-                // Decided meanwhile: there is nothing left to ask.
-                Err(Refused::AlreadyDecided { .. }) => Ok(None),
-                Err(refused) => Err(refused.into()),
-            }
-        })
-        .await
-        .map(drop)
-    }
-
-    /// Takes away the access of somebody who may no longer have any.
-    pub async fn withdraw(&self, id: &RequestId, why: &str) -> Result<(), Error> {
-        let (id, why) = (id.clone(), why.to_owned());
-        self.change(None, move |inner, now| {
-            let request = inner.request(&id)?;
-            Ok(request.withdraw(&why, now).map(|step| Plan::to(step, ())))
-        })
-        .await
-        .map(drop)
-    }
-
-    /// Whether the request was last decided by other versions than would decide
-    /// it now.
-    pub fn is_stale(&self, request: &Request) -> Result<bool, Error> {
-        self.0.is_stale(request)
-    }
-
-    /// Whether `user` may see the request at all.
-    pub fn may_see(request: &Request, user: &User) -> bool {
-        let person = user.principal();
-        let asked = request.decision.as_deref();
-        user.is_auditor()
-            || request.asked.requester == user.id
-            || request.votes.iter().any(|vote| vote.voter.id == user.id)
-            || asked.is_some_and(|said| said.voters.includes(&person) || said.forcers.includes(&person))
-    }
-
-    async fn event(&self, id: &RequestId, key: Option<Idempotency>, event: Event) -> Result<Request, Error> {
-        self.settle(id).await?;
-        let id = id.clone();
-        let answers = format!("request/{id}");
-        self.change(key.map(|key| key.answering(answers)), move |inner, now| {
-            let request = inner.request(&id)?;
-            let step = request.step(event.clone(), now)?;
-            let left = after_step(Some(&request), &step)?;
-            Ok(Some(Plan::to(step, left)))
-        })
-        .await?
-        .ok_or_else(nothing_planned)
     }
 
     /// The one way to change anything: plan on what is true now, append, and
@@ -450,104 +274,6 @@ impl Inner {
         }
         Ok(user)
     }
-
-    fn bounds(&self, resource: &quorate_core::resource::Resource) -> Bounds {
-        Bounds {
-            ceiling_seconds: self.config.ceiling_seconds,
-            resource_seconds: resource.max_duration,
-            command_window_seconds: self.config.command_window_seconds,
-        }
-    }
-
-    fn submit(
-        &self,
-        id: &RequestId,
-        by: &UserId,
-        ask: &Ask,
-        now: Timestamp,
-    ) -> Result<Option<Plan<Request>>, Error> {
-        let basis = self.basis();
-        let user = self.active_user(by)?;
-        let requester = user.principal();
-        let max = self.config.pending_requests_max;
-        // Here, so that no policy is asked for nothing; the ledger counts again.
-        if self.ledger.pending_of(by)? >= max {
-            return Err(Refused::TooManyPending { max }.into());
-        }
-        let Some(resource) = self.ledger.resource(&ask.resource)? else {
-            return Err(Error::NotFound { what: "resource", name: ask.resource.to_string() });
-        };
-        let access = match &ask.access {
-            AskedAccess::JustInTime(duration) => Access::JustInTime { duration: duration.clone() },
-            AskedAccess::Command(command) => {
-                Access::Command { command: command.clone(), digest: resource.command_digest(command) }
-            }
-        };
-        let rules = self.ledger.rules()?;
-        let covering = quorate_core::rule::covering(&rules, &requester, &resource, access.access_type());
-        let asked = Asked {
-            requester: by.clone(),
-            resource: ask.resource.clone(),
-            access,
-            reason: ask.reason.clone(),
-            submitted_at: now,
-            closes_at: after(now, self.config.review_timeout_seconds),
-        };
-        let bounds = self.bounds(&resource);
-        let asking = Request::submit(id, asked, &requester, &resource, &covering, &bounds)?;
-        let request = after_step(None, &asking)?;
-        let evaluated = self.evaluate(&request, basis, now)?;
-        let decided = request.step(Event::Decided(Box::new(evaluated.ruling)), now)?;
-        let left = after_step(Some(&request), &decided)?;
-        let append = Append { pending_max: Some(max), ..evaluated.ground.with(asking.and(decided)) };
-        Ok(Some(Plan::to(append, left)))
-    }
-
-    fn vote(
-        &self,
-        id: &RequestId,
-        by: &UserId,
-        ballot: &Ballot,
-        now: Timestamp,
-    ) -> Result<Option<Plan<Request>>, Error> {
-        let mut basis = self.basis();
-        basis.streams.push(Stream::user(by));
-        let request = self.request(id)?;
-        let vote = Vote {
-            voter: self.active_user(by)?.principal(),
-            choice: ballot.choice,
-            forced: ballot.forced,
-            comment: ballot.comment.clone(),
-            cast_at: now,
-        };
-        let note = |vote: Vote, refused: Refused| {
-            if self.ledger.refused_votes(id, by)? >= REFUSED_VOTES_KEPT_MAX {
-                return Err(refused.into());
-            }
-            Ok(Some(Plan::refused(request.note_refused(vote, &refused, now), refused)))
-        };
-        match request.check_vote(&vote) {
-            Ok(()) => {}
-            // A text that is too long is not worth keeping.
-            Err(refused @ Refused::TooLong { .. }) => return Err(refused.into()),
-            Err(refused) => return note(vote, refused),
-        }
-        let evaluated = self.evaluate(&request.with_vote(vote.clone()), basis, now)?;
-        let event = Event::Vote(Box::new(vote.clone()), Box::new(evaluated.ruling));
-        match request.step(event, now) {
-            Ok(step) => {
-                let left = after_step(Some(&request), &step)?;
-                Ok(Some(Plan::to(evaluated.ground.with(step), left)))
-            }
-            Err(refused) => note(vote, refused),
-        }
-    }
-}
-
-/// The request after a step that concerns it.
-fn after_step(before: Option<&Request>, step: &Step) -> Result<Request, Error> {
-    let left = Request::after(before, step);
-    left.ok_or_else(|| Error::Failed(anyhow::anyhow!("a step does not follow the request it is for")))
 }
 
 fn nothing_planned() -> Error {

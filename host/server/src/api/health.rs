@@ -34,14 +34,22 @@ pub(super) async fn alive(_: Anonymous) -> Json<Healthy> {
     Json(OK)
 }
 
+/// With less room on the ledger's disk the gateway is not ready: what is written at once,
+/// a policy, may take some megabytes.
+const ROOM_BYTES_MIN: u64 = 16 << 20;
+
 /// Whether requests can be decided
 ///
-/// The ledger can be written, and every active policy answers.
+/// The ledger can be written and has room to grow, and every active policy answers.
 #[utoipa::path(get, path = "/readyz", tag = "operations", security(()),
     responses((status = 200, body = Healthy)))]
 pub(super) async fn ready(_: Anonymous, State(app): State<App>) -> Result<Json<Healthy>, Problem> {
-    // Keeping nothing goes through the writer all the same.
-    app.ledger.keep(Vec::new()).await.map_err(|error| {
+    let room = app.ledger.room().map_err(|error| Problem::internal(&error))?;
+    if room < ROOM_BYTES_MIN {
+        return Err(Problem::unavailable("the ledger's disk is full"));
+    }
+    // Many who ask at once share one transaction.
+    app.ledger.probe().await.map_err(|error| {
         tracing::error!(%error, "not ready");
         Problem::unavailable("the ledger cannot be written")
     })?;

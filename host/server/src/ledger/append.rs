@@ -105,6 +105,8 @@ pub enum Side {
         /// When it stops working; [`TOKEN_DAYS_KEPT`] later it is forgotten.
         expires_at: Timestamp,
     },
+    /// Nothing but a change: it shows whether anything can be written.
+    Probe,
     /// A secret of a resource; all of them go with the resource.
     Secret {
         /// Whose.
@@ -122,6 +124,7 @@ impl fmt::Debug for Side {
             Self::Password { .. } => "Password(..)",
             Self::Token { .. } => "Token(..)",
             Self::Secret { .. } => "Secret(..)",
+            Self::Probe => "Probe",
         })
     }
 }

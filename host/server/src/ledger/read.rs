@@ -212,6 +212,12 @@ impl Reader {
         })
     }
 
+    /// How many bytes are free on its disk.
+    pub fn room(&self) -> std::io::Result<u64> {
+        let disk = rustix::fs::statvfs(self.path())?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
     /// How large the ledger is.
     pub fn size(&self) -> Result<Size, ReadError> {
         let entries = self.one("SELECT seq FROM head", [], |row| row.get(0))?.map_or(0, number);

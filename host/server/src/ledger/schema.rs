@@ -70,6 +70,8 @@ CREATE INDEX tokens_expires ON tokens (expires);
 CREATE TABLE secrets (
     resource TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (resource, name)
 ) STRICT;
+CREATE TABLE probe (only INTEGER PRIMARY KEY CHECK (only = 1), nth INTEGER NOT NULL) STRICT;
+INSERT INTO probe VALUES (1, 0);
 CREATE TABLE keys (
     user TEXT NOT NULL, key TEXT NOT NULL, fingerprint BLOB NOT NULL, answers TEXT NOT NULL,
     at INTEGER NOT NULL, PRIMARY KEY (user, key)

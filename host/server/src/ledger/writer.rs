@@ -309,6 +309,7 @@ fn keep(connection: &Connection, side: &Side) -> rusqlite::Result<()> {
             "INSERT INTO tokens (id, user, hash, expires) VALUES (?1, ?2, ?3, ?4)",
             params![id, user.as_str(), hash.as_bytes(), micros(*expires_at)],
         ),
+        Side::Probe => connection.execute("UPDATE probe SET nth = nth + 1", []),
         Side::Secret { resource, name, value: Some(value) } => connection.execute(
             "INSERT OR REPLACE INTO secrets (resource, name, value) VALUES (?1, ?2, ?3)",
             [resource.as_str(), name, value],
