@@ -20,6 +20,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "lifecycle",
             "reconcile",
             "session",
+            "tasks",
             "telemetry",
         ],
     ),
@@ -31,8 +32,9 @@ const EDGES: &[(&str, &[&str])] = &[
     ("ledger", &[]),
     ("lifecycle", &["clock", "config", "ledger", "random", "telemetry"]),
     ("random", &[]),
-    ("reconcile", &["clock", "ledger", "lifecycle", "session"]),
+    ("reconcile", &["clock", "ledger", "lifecycle", "session", "tasks"]),
     ("session", &["agent", "api", "app", "clock", "identity", "ledger", "lifecycle", "random"]),
+    ("tasks", &[]),
     ("telemetry", &["random"]),
 ];
 
