@@ -54,11 +54,11 @@ impl Lifecycle {
             return Ok(());
         }
         let reason = wanted.then(|| "came with the gateway".to_owned());
-        self.load(&name, bundled.component.to_vec(), reason, true, Actor::Gateway, None).await.map(drop)
+        self.load_policy(&name, bundled.component.to_vec(), reason, Actor::Gateway, None).await.map(drop)
     }
 
     /// Loads a component under a policy's name and, given a reason, lets it
-    /// decide.
+    /// decide. What the gateway itself loads is built in.
     pub async fn load_policy(
         &self,
         name: &PolicyName,
@@ -67,19 +67,6 @@ impl Lifecycle {
         by: Actor,
         key: Option<Idempotency>,
     ) -> Result<(Policy, Version), Error> {
-        self.load(name, component, activate, false, by, key).await
-    }
-
-    async fn load(
-        &self,
-        name: &PolicyName,
-        component: Vec<u8>,
-        activate: Option<String>,
-        built_in: bool,
-        by: Actor,
-        key: Option<Idempotency>,
-    ) -> Result<(Policy, Version), Error> {
-        self.check_key(key.as_ref())?;
         let inner = self.0.clone();
         let (compiled, component) = tokio::task::spawn_blocking(move || {
             inner.runtime.load(&component).map(|compiled| (compiled, component))
@@ -90,7 +77,7 @@ impl Lifecycle {
             digest: compiled.digest(),
             label: compiled.metadata().version.clone().unwrap_or_default(),
             bytes: component.len() as u64,
-            built_in,
+            built_in: by == Actor::Gateway,
         };
         let _swapping = self.0.swapping.lock().await;
         if activate.is_some() {
