@@ -39,6 +39,19 @@ async fn b1_a_forced_approval_opens_at_once_and_says_by_whom_and_why() {
 }
 
 #[tokio::test]
+async fn who_can_force_is_somebody_who_can_get_it_approved() {
+    let world = World::new().await;
+    let policies = and(quorum(&["legal"], false, 1), "bypass", json!({ "force_groups": ["sre"] }));
+    world.resource("prod", policies).await;
+    // Nobody is in legal.
+    let asked = world.ask("ann", "prod", "1h").await.good();
+    assert_eq!(asked.body["nobody_can_approve"], false, "{}", asked.body);
+    assert!(!asked.text("/summary").starts_with("nobody"), "{}", asked.body);
+    assert_eq!(world.force("eve", &asked.id(), "the site is down").await.good().state(), "APPROVED");
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn b2_forcing_without_a_reason_is_refused() {
     let world = World::new().await;
     world.resource("prod", forcible()).await;

@@ -88,6 +88,8 @@ async fn t5_only_what_was_approved_runs() {
         let refused = ann.runs(&[&["exec", "--request", &id][..], &wrong].concat()).await.with(14);
         assert!(refused.err.contains("not what was approved"), "{refused:?}");
     }
+    let elsewhere = ann.runs(&["exec", "elsewhere", "--request", &id]).await.with(14);
+    assert!(elsewhere.err.contains("not for elsewhere"), "{elsewhere:?}");
     assert_eq!((lines(&file), world.request(&id).await.state()), (0, "APPROVED"));
     ann.runs(&["exec", "--request", &id, "-i", &script]).await.with(0);
     assert_eq!(lines(&file), 1);

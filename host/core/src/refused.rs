@@ -181,7 +181,9 @@ pub enum Refused {
         by: String,
     },
     /// Somebody must be able to configure the gateway.
-    #[error("{user} is the last active admin; make somebody else one first")]
+    #[error(
+        "{user} is the last active admin who can sign in; make somebody else one first, and give them a password"
+    )]
     LastAdmin {
         /// Who.
         user: UserId,

@@ -117,7 +117,10 @@ impl Resource {
             return invalid("max_duration", "60s is the smallest");
         }
         if !self.secrets.iter().all(|name| is_variable(name)) {
-            return invalid("secrets", "names are those of environment variables: letters, digits and `_`");
+            return invalid(
+                "secrets",
+                "names are those of environment variables: letters, digits and `_`; PATH, HOME, TERM, IFS, ENV, BASH_ENV and LD_… are not for secrets",
+            );
         }
         self.revision = revision + 1;
         let stream = Stream::resource(&self.name);

@@ -119,6 +119,21 @@ impl User {
         Step::one(self.stream(), self.revision, by, now, Happened::PasswordSet)
     }
 
+    /// They are as an operator says from now on. Whoever is switched off keeps no token:
+    /// one that was stolen does not work again when they are switched on.
+    pub fn save_profile(&mut self, profile: Profile, now: Timestamp) {
+        self.profile = profile;
+        if !self.profile.active {
+            self.end_tokens(now);
+        }
+    }
+
+    fn end_tokens(&mut self, now: Timestamp) {
+        for token in self.tokens.iter_mut().filter(|token| token.revoked_at.is_none()) {
+            token.revoked_at = Some(now);
+        }
+    }
+
     fn stream(&self) -> Stream {
         Stream::user(&self.id)
     }
@@ -141,7 +156,7 @@ impl User {
             (None, _) => return None,
         };
         match happened {
-            Happened::UserSaved { profile } => user.profile = profile.clone(),
+            Happened::UserSaved { profile } => user.save_profile(profile.clone(), at),
             Happened::TokenIssued { token } => {
                 user.tokens.retain(|token| token.is_valid(at));
                 user.tokens.push(token.clone());
@@ -151,11 +166,7 @@ impl User {
                     token.revoked_at = Some(at);
                 }
             }
-            Happened::PasswordSet => {
-                for token in user.tokens.iter_mut().filter(|token| token.revoked_at.is_none()) {
-                    token.revoked_at = Some(at);
-                }
-            }
+            Happened::PasswordSet => user.end_tokens(at),
             _ => return None,
         }
         user.revision += 1;
@@ -164,7 +175,7 @@ impl User {
 }
 
 /// Saves what an operator says of a person. `other_admins` is how many active
-/// admins there are besides them: the last one cannot be lost.
+/// admins who can sign in there are besides them: the last one cannot be lost.
 pub fn save(
     id: &UserId,
     before: Option<&User>,
@@ -191,11 +202,13 @@ pub fn save(
 }
 
 /// Says who is in a group: whoever is named joins, everybody else leaves, all at once.
-/// `users` is everybody there is. None where it is so already.
+/// `users` is everybody there is, and `able` those of them who can sign in: admins are
+/// only left where one of those is. None where it is so already.
 pub fn save_group(
     name: &GroupName,
     members: &BTreeSet<UserId>,
     users: &[User],
+    able: &BTreeSet<UserId>,
     by: &Actor,
     now: Timestamp,
 ) -> Result<Option<Step>, Refused> {
@@ -218,7 +231,8 @@ pub fn save_group(
     }
     let last = users.iter().find(|user| user.is_admin()).filter(|_| name.as_str() == ADMIN);
     let (Some(made), Some(last)) = (&step, last) else { return Ok(step) };
-    match users.iter().find(|user| user.profile.active && members.contains(&user.id)) {
+    let stays = |user: &&User| user.profile.active && members.contains(&user.id) && able.contains(&user.id);
+    match users.iter().find(stays) {
         // Nobody switches this one off at the same time.
         Some(stays) => Ok(Some(made.clone().only_while(stays.stream(), stays.revision))),
         None => Err(Refused::LastAdmin { user: last.id.clone() }),

@@ -197,7 +197,9 @@ fn a_group_is_saved_in_one_step_and_keeps_an_admin() {
     ];
     let save = |group: &str, members: &[&str]| {
         let members: BTreeSet<UserId> = members.iter().map(|name| name.parse().unwrap()).collect();
-        user::save_group(&group.parse().unwrap(), &members, &users, &Actor::Gateway, at(1))
+        // Ann has no password.
+        let able = ["bob", "eve", "root"].map(|name| name.parse().unwrap()).into();
+        user::save_group(&group.parse().unwrap(), &members, &users, &able, &Actor::Gateway, at(1))
     };
     let names = |step: &Step| -> Vec<String> {
         step.entries().iter().map(|entry| entry.stream.name().to_owned()).collect()
@@ -210,7 +212,7 @@ fn a_group_is_saved_in_one_step_and_keeps_an_admin() {
     assert_eq!(names(&step), ["bob", "root"]);
     let guard = &step.guards()[0];
     assert_eq!((guard.stream.name(), guard.revision), ("eve", 3));
-    for left in [&[] as &[&str], &["bob"]] {
+    for left in [&[] as &[&str], &["bob"], &["ann"]] {
         assert!(matches!(save("admin", left), Err(Refused::LastAdmin { .. })), "{left:?}");
     }
 }

@@ -222,14 +222,14 @@ impl Identity {
         let Some(user) = self.0.ledger().user(&id)? else { return Err(Error::UnknownToken) };
         let token = user.tokens.iter().find(|token| token.id == token_id).cloned();
         let token = token.ok_or(Error::ExpiredToken)?;
+        if !user.profile.active {
+            return Err(Refused::Inactive { user: user.id }.into());
+        }
         if token.revoked_at.is_some() {
             return Err(Error::RevokedToken);
         }
         if !token.is_valid(self.now()) {
             return Err(Error::ExpiredToken);
-        }
-        if !user.profile.active {
-            return Err(Refused::Inactive { user: user.id }.into());
         }
         Ok(SignedIn { user, token })
     }

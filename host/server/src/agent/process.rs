@@ -28,6 +28,8 @@ const CHUNK_BYTES_MAX: usize = 16 * 1024;
 const QUEUE_MAX: usize = 16;
 /// How long a supervisor may take to end everything before it is killed itself.
 const END_MAX: Duration = GRACE.saturating_add(Duration::from_secs(2));
+/// How often a terminal is told again that its input has ended.
+const END_AGAIN: Duration = Duration::from_secs(1);
 /// How long output may still be on its way when every writer is gone.
 const DRAIN_MAX: Duration = Duration::from_secs(1);
 
@@ -297,8 +299,24 @@ impl Reader {
 
 /// Writes what the client types.
 async fn type_in(mut keyboard: pipe::Sender, terminal: Arc<OwnedFd>, mut queue: mpsc::Receiver<Input>) {
-    let mut at_line_start = true;
-    while let Some(input) = queue.recv().await {
+    let (mut at_line_start, mut ended) = (true, false);
+    loop {
+        // Input that has ended stays so, as on a pipe. A terminal forgets it, though, where
+        // the program was not reading yet, or starts another that reads.
+        let again = async {
+            if !ended {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(END_AGAIN).await;
+        };
+        let input = tokio::select! {
+            input = queue.recv() => match input {
+                Some(input) => input,
+                None => return,
+            },
+            () = again => Input::End,
+        };
+        ended |= matches!(input, Input::End);
         let bytes = match input {
             Input::Bytes(bytes) => bytes,
             Input::End => end_of_input(&terminal, at_line_start),
@@ -307,7 +325,7 @@ async fn type_in(mut keyboard: pipe::Sender, terminal: Arc<OwnedFd>, mut queue: 
             return;
         }
         if let Some(last) = bytes.last() {
-            at_line_start = matches!(last, b'\n' | b'\r');
+            at_line_start = ended || matches!(last, b'\n' | b'\r');
         }
     }
 }

@@ -79,6 +79,11 @@ impl Exec {
     async fn run_approved(&self, context: &Context, gateway: &Gateway, id: &RequestId) -> Ending {
         let answer = gateway.get(&["requests", id.as_str()], Vec::new()).await?;
         let request: Request = answer.read()?;
+        if let Some(resource) = self.resource.as_ref().filter(|named| named.as_str() != request.resource) {
+            let why =
+                format!("request {id} is for {}, not for {resource}: nothing was run", request.resource);
+            return Err(Failure::new(Exit::Refused, why));
+        }
         // As it was asked, byte for byte: what is cleaned is only for showing.
         let asked = answer.raw().get("command").cloned().unwrap_or_default();
         let Ok(approved) = serde_json::from_value::<Command>(asked) else {

@@ -37,14 +37,19 @@ impl Lifecycle {
         self.change(key.map(|key| key.answering(answers)), move |inner, now| {
             let before = inner.ledger.user(&id)?;
             let users = inner.ledger.users()?;
-            let others = users.iter().filter(|other| other.id != id && other.is_admin()).count();
+            let admins = users.iter().filter(|other| other.id != id && other.is_admin());
+            let mut others = 0;
+            for admin in admins {
+                others += usize::from(inner.can_sign_in(admin, now)?);
+            }
             let step = user::save(&id, before.as_ref(), profile.clone(), others, by.clone(), now)?;
-            let saved = User {
+            let mut saved = User {
                 id: id.clone(),
                 profile: profile.clone(),
                 tokens: before.as_ref().map_or_else(Vec::new, |user| user.tokens.clone()),
                 revision: before.as_ref().map_or(0, |user| user.revision) + 1,
             };
+            saved.save_profile(profile.clone(), now);
             let mut append = Append::from(match &password {
                 None => step,
                 Some(_) => step.and(saved.set_password(by.clone(), now)),
@@ -70,7 +75,13 @@ impl Lifecycle {
         let key = key.map(|key| key.answering(format!("group/{name}")));
         let changed = self.change(key.clone(), move |inner, now| {
             let users = inner.ledger.users()?;
-            let step = user::save_group(&name, &members, &users, &by, now)?;
+            let mut able = BTreeSet::new();
+            for user in users.iter().filter(|user| members.contains(&user.id)) {
+                if inner.can_sign_in(user, now)? {
+                    able.insert(user.id.clone());
+                }
+            }
+            let step = user::save_group(&name, &members, &users, &able, &by, now)?;
             Ok(step.map(|step| Plan::to(step, ())))
         });
         match (changed.await?, key) {
@@ -230,6 +241,12 @@ impl Lifecycle {
 }
 
 impl Inner {
+    /// Whether somebody has what it takes to show who they are.
+    fn can_sign_in(&self, user: &User, now: Timestamp) -> Result<bool, Error> {
+        let has_token = user.tokens.iter().any(|token| token.is_valid(now));
+        Ok(has_token || self.ledger.password_hash(&user.id)?.is_some())
+    }
+
     fn resource(&self, name: &ResourceName) -> Result<Resource, Error> {
         let found = self.ledger.resource(name)?;
         found.ok_or_else(|| Error::NotFound { what: "resource", name: name.to_string() })
@@ -263,6 +280,12 @@ impl Inner {
             secrets.iter().find(|(secret, value)| value.is_none() && !known.contains(*secret))
         {
             let why = format!("give a value for `{missing}`: there is none to keep");
+            return Err(Refused::Invalid { what: "secrets", why }.into());
+        }
+        let holds_nul = |value: &Option<String>| value.as_ref().is_some_and(|value| value.contains('\0'));
+        if let Some((secret, _)) = secrets.iter().find(|(_, value)| holds_nul(value)) {
+            let why =
+                format!("the value of `{secret}` holds a NUL character, which no environment variable can");
             return Err(Refused::Invalid { what: "secrets", why }.into());
         }
         let supports = |rule: &Rule| resource.access_types.contains(&rule.access_type);

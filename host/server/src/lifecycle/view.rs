@@ -278,7 +278,8 @@ impl Inner {
             [] => asked_again.is_none(),
             ways => ways.iter().all(|way| !way.can_be_met),
         };
-        let nobody = waiting.iter().any(hopeless);
+        let can_force = decision.is_some_and(|one| able.iter().any(|person| one.forcers.includes(person)));
+        let nobody = !can_force && waiting.iter().any(hopeless);
         let faults = decision.filter(|_| pending).map_or(&[][..], |decision| decision.faults());
         let mut view = RequestView {
             id: request.id.to_string(),

@@ -24,6 +24,28 @@ async fn what_is_left_out_of_a_person_stays() {
 }
 
 #[tokio::test]
+async fn an_admin_who_cannot_sign_in_does_not_count_as_one_who_is_left() {
+    let world = World::start().await;
+    world.put("/api/users/boss", &world.root, json!({"groups": ["admin"]})).await.assert_ok();
+    let off = || world.put("/api/users/root", &world.root, json!({"active": false}));
+    off().await.assert_problem(409, "last-admin");
+    let only_boss = json!({"members": ["boss"]});
+    world.put("/api/groups/admin", &world.root, only_boss).await.assert_problem(409, "last-admin");
+    world.give_password("boss").await;
+    off().await.assert_ok();
+}
+
+#[tokio::test]
+async fn a_secret_that_no_environment_can_hold_is_refused_when_it_is_given() {
+    let world = World::start().await;
+    let body = json!({"command": ["true"], "secrets": {"TOKEN": "a\u{0}b"}});
+    let refused = world.put("/api/resources/odd", &world.root, body).await;
+    let said = refused.assert_problem(422, "invalid");
+    assert!(said.contains("the value of `TOKEN` holds a NUL character"), "{said}");
+    world.get("/api/resources/odd", &world.root).await.assert_problem(404, "not-found");
+}
+
+#[tokio::test]
 async fn a_group_is_whoever_is_in_it() {
     let world = World::start().await;
     // While root can still give one.

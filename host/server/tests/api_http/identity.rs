@@ -172,8 +172,11 @@ async fn somebody_switched_off_is_out_at_once() {
     // A wrong password does not tell.
     let wrong = json!({"user": "ann", "password": "wrong password"});
     world.post("/api/login", "", wrong).await.assert_problem(401, "unauthenticated");
+    // Back again, but not with a token from before.
     world.put("/api/users/ann", &world.root, json!({"active": true})).await.assert_ok();
-    world.get("/api/me", &ann).await.assert_ok();
+    world.get("/api/me", &ann).await.assert_problem(401, "unauthenticated");
+    let again = world.log_in("ann").await;
+    world.get("/api/me", &again).await.assert_ok();
 }
 
 #[tokio::test]

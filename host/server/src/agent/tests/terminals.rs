@@ -79,6 +79,16 @@ async fn the_end_of_input_ends_cat_within_a_line_too() {
 }
 
 #[tokio::test]
+async fn the_end_of_input_ends_a_shell_that_was_not_reading_yet() {
+    // It takes the terminal over while it starts, and what was typed before is gone.
+    let script = "sleep 0.2; stty -icanon; stty icanon; exec cat";
+    let (process, mut outputs) = begin(in_terminal(&["sh", "-c", script])).await;
+    in_time("the end of input", process.end_input()).await.unwrap();
+    rest(&mut outputs).await;
+    assert_eq!(in_time("cat", process.wait()).await.code, Some(0));
+}
+
+#[tokio::test]
 async fn the_exit_code_comes_through() {
     for code in [0, 1, 7, 255] {
         let (_, _, exit) = complete(in_terminal(&["sh", "-c", &format!("exit {code}")])).await;

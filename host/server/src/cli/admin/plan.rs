@@ -6,6 +6,7 @@ use std::path::Path;
 
 use quorate_core::ids::{Digest, GroupName, UserId};
 use quorate_core::rule::AccessType;
+use quorate_core::user::ADMIN;
 use serde_json::{Value, json};
 
 use super::diff::{Action, Change, Field};
@@ -113,7 +114,7 @@ impl std::fmt::Debug for Call {
 
 /// The steps, in an order in which each finds what it needs; or everything that is wrong.
 pub(super) fn plan(file: &file::Gateway, state: &State, given: &Given<'_>) -> Result<Vec<Step>, Vec<String>> {
-    let mut plan = Plan { file, state, given, steps: Vec::new(), wrong: Vec::new() };
+    let mut plan = Plan { file, state, given, steps: Vec::new(), handing_over: None, wrong: Vec::new() };
     plan.policies();
     plan.people();
     plan.resources();
@@ -121,6 +122,7 @@ pub(super) fn plan(file: &file::Gateway, state: &State, given: &Given<'_>) -> Re
     if given.prune {
         plan.prune();
     }
+    plan.steps.extend(plan.handing_over.take());
     if plan.wrong.is_empty() { Ok(plan.steps) } else { Err(plan.wrong) }
 }
 
@@ -129,6 +131,9 @@ struct Plan<'a> {
     state: &'a State,
     given: &'a Given<'a>,
     steps: Vec<Step>,
+    /// Whoever applies the file and is no admin after it: the last step, since nobody else
+    /// can take the others.
+    handing_over: Option<Step>,
     wrong: Vec<String>,
 }
 
@@ -166,6 +171,7 @@ impl Plan<'_> {
         let named = self.file.users.iter().flatten().map(|(id, _)| id.to_string());
         let everybody: BTreeSet<String> = named.chain(wanted.keys().cloned()).collect();
         let nothing = file::User::default();
+        let mut steps = Vec::new();
         for id in everybody {
             let before = self.state.users.get(&id);
             let said = self
@@ -199,8 +205,18 @@ impl Plan<'_> {
                     after: Some(json!("(set)")),
                 });
             }
-            self.steps.push(Step { change, call: Call::Put { path: ["users".to_owned(), id], body } });
+            let is_admin = body["active"] == true && groups_of(&body).contains(ADMIN);
+            let hands_over = id == self.given.me && !is_admin;
+            let step = Step { change, call: Call::Put { path: ["users".to_owned(), id], body } };
+            if hands_over {
+                self.handing_over = Some(step);
+            } else {
+                steps.push((is_admin, step));
+            }
         }
+        // New admins first, so that there always is one.
+        steps.sort_by_key(|(is_admin, _)| !is_admin);
+        self.steps.extend(steps.into_iter().map(|(_, step)| step));
     }
 
     /// The groups of everybody for whom the file says something about them. It can be said under

@@ -108,6 +108,16 @@ fn members_of_groups_are_found_and_others_leave_them() {
 }
 
 #[test]
+fn an_admin_who_hands_over_does_so_when_all_else_is_done() {
+    let mut state = state();
+    state.users.insert("zoe".into(), json!({"email": "", "groups": [], "active": true}));
+    let text = format!("groups: {{admin: [zoe], old: []}}\n{PROD}");
+    let steps = planned(&text, &state, &With::default()).unwrap();
+    let order: Vec<String> = steps.iter().map(|step| format!("{:?}", step.call)).collect();
+    assert_eq!(order, ["Put(users/zoe)", "Put(users/bob)", "Put(resources/prod)", "Put(users/root)"]);
+}
+
+#[test]
 fn what_users_and_groups_say_must_agree() {
     let wrong = wrong("users: {bob: {groups: [dev]}}\ngroups: {dba: [bob, bop]}\n", &state());
     assert_eq!(
