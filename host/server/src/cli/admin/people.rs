@@ -27,7 +27,7 @@ pub(in crate::cli) enum Users {
     Create(Create),
     /// Change somebody
     Set(Set),
-    /// Switch somebody off: they can no longer sign in, ask or vote
+    /// Switch somebody off: they can no longer sign in, ask or vote, and their tokens end
     Disable(One),
     /// Switch somebody on again
     Enable(One),
