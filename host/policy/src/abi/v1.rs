@@ -71,7 +71,7 @@ impl Exports {
                 .ok_or_else(|| wasmtime::format_err!("`{function}` is missing"))
         };
         let evaluate = find("quorate:policy/rule@1.0.0", "evaluate")?;
-        let _: Evaluate<'_> = instance.get_typed_func(store, &evaluate)?;
+        let _: Evaluate<'_> = instance.get_typed_func(store, evaluate)?;
         Ok(Self {
             evaluate,
             schema: find("quorate:policy/settings@1.0.0", "schema")?,
