@@ -79,10 +79,9 @@ async fn the_end_of_input_ends_cat_within_a_line_too() {
 }
 
 #[tokio::test]
-async fn the_end_of_input_ends_a_shell_that_was_not_reading_yet() {
-    // It takes the terminal over while it starts, and what was typed before is gone.
-    let script = "sleep 0.2; stty -icanon; stty icanon; exec cat";
-    let (process, mut outputs) = begin(in_terminal(&["sh", "-c", script])).await;
+async fn the_end_of_input_is_the_end_for_what_reads_next_too() {
+    // The first takes the one end that a terminal keeps.
+    let (process, mut outputs) = begin(in_terminal(&["sh", "-c", "cat; exec cat"])).await;
     in_time("the end of input", process.end_input()).await.unwrap();
     rest(&mut outputs).await;
     assert_eq!(in_time("cat", process.wait()).await.code, Some(0));
