@@ -121,7 +121,7 @@ impl User {
 
     /// They are as an operator says from now on. Whoever is switched off keeps no token:
     /// one that was stolen does not work again when they are switched on.
-    pub fn save_profile(&mut self, profile: Profile, now: Timestamp) {
+    fn save_profile(&mut self, profile: Profile, now: Timestamp) {
         self.profile = profile;
         if !self.profile.active {
             self.end_tokens(now);

@@ -17,7 +17,7 @@ mod view;
 use std::sync::Arc;
 
 use quorate_core::Timestamp;
-use quorate_core::entry::Actor;
+use quorate_core::entry::{Actor, Step, View, fold};
 use quorate_core::ids::{Digest, RequestId, UserId};
 use quorate_core::refused::Refused;
 use quorate_core::request::Request;
@@ -274,6 +274,15 @@ impl Inner {
         }
         Ok(user)
     }
+}
+
+/// What a step leaves of the one thing that it is about.
+fn follow(mut view: Option<View>, mut revision: u64, step: &Step) -> Result<Option<View>, Error> {
+    for entry in step.entries() {
+        view = fold(view, revision, entry).map_err(anyhow::Error::new)?;
+        revision = entry.revision;
+    }
+    Ok(view)
 }
 
 fn nothing_planned() -> Error {

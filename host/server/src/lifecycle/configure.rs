@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_core::decision::{Decision, PolicyFinding};
 use quorate_core::duration::AccessDuration;
-use quorate_core::entry::{Actor, Stream};
+use quorate_core::entry::{Actor, Stream, View};
 use quorate_core::ids::{Digest, GroupName, ResourceName, RuleName, UserId};
 use quorate_core::input::{Access, Command, Input, Principal};
 use quorate_core::people::can_be_met;
@@ -16,7 +16,7 @@ use quorate_core::user::{Profile, Token, User};
 use quorate_core::verdict::Finding;
 use quorate_core::{Timestamp, user};
 
-use super::{Error, Idempotency, Inner, Lifecycle, Plan, check, nothing_planned};
+use super::{Error, Idempotency, Inner, Lifecycle, Plan, check, follow, nothing_planned};
 use crate::ledger::{Append, Page, RequestFilter, Side};
 
 /// Something worth knowing about a rule that was saved all the same.
@@ -37,19 +37,12 @@ impl Lifecycle {
         self.change(key.map(|key| key.answering(answers)), move |inner, now| {
             let before = inner.ledger.user(&id)?;
             let users = inner.ledger.users()?;
-            let admins = users.iter().filter(|other| other.id != id && other.is_admin());
-            let mut others = 0;
-            for admin in admins {
-                others += usize::from(inner.can_sign_in(admin, now)?);
-            }
+            let others = users.iter().filter(|other| other.id != id && other.is_admin());
+            let others = inner.able_to_sign_in(others, now)?.len();
             let step = user::save(&id, before.as_ref(), profile.clone(), others, by.clone(), now)?;
-            let mut saved = User {
-                id: id.clone(),
-                profile: profile.clone(),
-                tokens: before.as_ref().map_or_else(Vec::new, |user| user.tokens.clone()),
-                revision: before.as_ref().map_or(0, |user| user.revision) + 1,
-            };
-            saved.save_profile(profile.clone(), now);
+            let revision = before.as_ref().map_or(0, |user| user.revision);
+            let after = follow(before.map(|user| View::User(Box::new(user))), revision, &step)?;
+            let Some(View::User(saved)) = after else { return Err(nothing_planned()) };
             let mut append = Append::from(match &password {
                 None => step,
                 Some(_) => step.and(saved.set_password(by.clone(), now)),
@@ -57,7 +50,7 @@ impl Lifecycle {
             if let Some(hash) = &password {
                 append.side.push(Side::Password { user: id.clone(), hash: hash.clone() });
             }
-            Ok(Some(Plan::to(append, saved)))
+            Ok(Some(Plan::to(append, *saved)))
         })
         .await?
         .ok_or_else(nothing_planned)
@@ -75,12 +68,8 @@ impl Lifecycle {
         let key = key.map(|key| key.answering(format!("group/{name}")));
         let changed = self.change(key.clone(), move |inner, now| {
             let users = inner.ledger.users()?;
-            let mut able = BTreeSet::new();
-            for user in users.iter().filter(|user| members.contains(&user.id)) {
-                if inner.can_sign_in(user, now)? {
-                    able.insert(user.id.clone());
-                }
-            }
+            let named = users.iter().filter(|user| members.contains(&user.id));
+            let able = inner.able_to_sign_in(named, now)?;
             let step = user::save_group(&name, &members, &users, &able, &by, now)?;
             Ok(step.map(|step| Plan::to(step, ())))
         });
@@ -241,10 +230,20 @@ impl Lifecycle {
 }
 
 impl Inner {
-    /// Whether somebody has what it takes to show who they are.
-    fn can_sign_in(&self, user: &User, now: Timestamp) -> Result<bool, Error> {
-        let has_token = user.tokens.iter().any(|token| token.is_valid(now));
-        Ok(has_token || self.ledger.password_hash(&user.id)?.is_some())
+    /// Those of `users` who have what it takes to show who they are.
+    fn able_to_sign_in<'a>(
+        &self,
+        users: impl Iterator<Item = &'a User>,
+        now: Timestamp,
+    ) -> Result<BTreeSet<UserId>, Error> {
+        let mut able = BTreeSet::new();
+        for user in users {
+            let has_token = user.tokens.iter().any(|token| token.is_valid(now));
+            if has_token || self.ledger.password_hash(&user.id)?.is_some() {
+                able.insert(user.id.clone());
+            }
+        }
+        Ok(able)
     }
 
     fn resource(&self, name: &ResourceName) -> Result<Resource, Error> {

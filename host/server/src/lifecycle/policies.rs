@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use quorate_core::Timestamp;
-use quorate_core::entry::{Actor, Step, View, fold};
+use quorate_core::entry::{Actor, Step, View};
 use quorate_core::ids::{Digest, PolicyName};
 use quorate_core::policy::{self, Policy, Version};
 use quorate_core::refused::Refused;
 
-use super::{Error, Idempotency, Inner, Lifecycle, Plan, check, nothing_planned};
+use super::{Error, Idempotency, Inner, Lifecycle, Plan, check, follow, nothing_planned};
 use crate::ledger::Append;
 
 impl Lifecycle {
@@ -236,13 +236,8 @@ fn with_component(step: Step, version: &Version, component: &[u8]) -> Append {
 }
 
 fn policy_after(before: Option<Policy>, step: &Step) -> Result<Policy, Error> {
-    let mut revision = before.as_ref().map_or(0, |policy| policy.revision);
-    let mut view = before.map(|policy| View::Policy(Box::new(policy)));
-    for entry in step.entries() {
-        view = fold(view, revision, entry).map_err(anyhow::Error::new)?;
-        revision = entry.revision;
-    }
-    match view {
+    let revision = before.as_ref().map_or(0, |policy| policy.revision);
+    match follow(before.map(|policy| View::Policy(Box::new(policy))), revision, step)? {
         Some(View::Policy(policy)) => Ok(*policy),
         _ => Err(nothing_planned()),
     }

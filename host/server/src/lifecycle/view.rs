@@ -269,18 +269,20 @@ impl Inner {
             .collect();
         let pending = matches!(request.state, State::Pending);
         let decision = request.decision.as_deref();
-        let waits = decision.filter(|_| pending).map_or(&[][..], |decision| decision.waiting());
+        // What it still says about a request that is over is of no use to anybody.
+        let open = decision.filter(|_| pending);
+        let waits = open.map_or(&[][..], |decision| decision.waiting());
         let waiting: Vec<WaitingView> = waits.iter().map(|one| waiting_view(one, &able)).collect();
-        let asked_again = decision.filter(|_| pending).and_then(|decision| decision.revisit_at);
+        let asked_again = open.and_then(|decision| decision.revisit_at);
         // A policy without a way out waits for time to pass, where it wants to be asked
         // again.
         let hopeless = |one: &WaitingView| match one.ways.as_slice() {
             [] => asked_again.is_none(),
             ways => ways.iter().all(|way| !way.can_be_met),
         };
-        let can_force = decision.is_some_and(|one| able.iter().any(|person| one.forcers.includes(person)));
+        let can_force = open.is_some_and(|one| able.iter().any(|person| one.forcers.includes(person)));
         let nobody = !can_force && waiting.iter().any(hopeless);
-        let faults = decision.filter(|_| pending).map_or(&[][..], |decision| decision.faults());
+        let faults = open.map_or(&[][..], |decision| decision.faults());
         let mut view = RequestView {
             id: request.id.to_string(),
             state: request.state.name().to_owned(),
