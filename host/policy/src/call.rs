@@ -81,14 +81,15 @@ impl Log {
     }
 
     /// The lines, and a note where some are missing.
-    pub(crate) fn into_lines(mut self, limits: &Limits) -> Vec<String> {
+    pub(crate) fn take_lines(&mut self, limits: &Limits) -> Vec<String> {
+        let mut lines = std::mem::take(&mut self.lines);
         if self.cut {
-            self.lines.push(format!(
+            lines.push(format!(
                 "(more was logged; {} lines and {} bytes are kept)",
                 limits.log_lines_max, limits.log_bytes_max
             ));
         }
-        self.lines
+        lines
     }
 }
 
@@ -159,7 +160,7 @@ mod tests {
             log.write((*message).to_owned(), true);
         }
         let last = log.last().to_owned();
-        (log.into_lines(&limits), last)
+        (log.take_lines(&limits), last)
     }
 
     #[test]

@@ -27,6 +27,9 @@ const VERSION: &str = "48.0.8";
 /// Core instances of one component: interpreters are linked from many modules.
 const CORE_INSTANCES_MAX: u32 = 64;
 
+/// Instances that are made ahead, of all policies together.
+pub(crate) const AHEAD_MAX: u32 = 32;
+
 /// Tables of one component; what the encoder makes needs two.
 const TABLES_MAX: u32 = 16;
 
@@ -92,9 +95,10 @@ fn config(limits: &Limits) -> Config {
     config
 }
 
-/// Room for `evaluations_max` instances, so that a permit is a place.
+/// Room for `evaluations_max` instances, so that a permit is a place, and for those
+/// that are made ahead or not yet cleared away.
 fn pool(limits: &Limits) -> PoolingAllocationConfig {
-    let count = limits.evaluations_max;
+    let count = limits.evaluations_max.saturating_add(AHEAD_MAX);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(count)
         .total_core_instances(count.saturating_mul(CORE_INSTANCES_MAX))
@@ -116,13 +120,18 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
 pub(crate) fn store(engine: &Engine, limits: &Limits) -> wasmtime::Result<Store<Call>> {
     let mut store = Store::new(engine, Call::new(limits));
     store.set_fuel(limits.fuel_max)?;
-    // One tick more, since the present one has already begun.
-    store.set_epoch_deadline(ticks(limits) + 1);
+    start_clock(&mut store, limits);
     store.epoch_deadline_callback(deadline(limits));
     store.limiter(|call| &mut call.memory);
     store.set_hostcall_fuel(limits.answer_bytes_max);
     store.set_max_component_handles(64);
     Ok(store)
+}
+
+/// From now on the deadline is as far away as `limits` say.
+pub(crate) fn start_clock(store: &mut Store<Call>, limits: &Limits) {
+    // One tick more, since the present one has already begun.
+    store.set_epoch_deadline(ticks(limits) + 1);
 }
 
 fn ticks(limits: &Limits) -> u64 {

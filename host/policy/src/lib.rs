@@ -10,6 +10,7 @@
 //! | [`set`] | the active policies, swapped at once |
 //! | `abi` | the versions of the contract, and whether a component keeps to one |
 //! | `engine`, `call`, `permits` | how every call is limited |
+//! | `instances` | a fresh instance for every call |
 //! | `fault` | from what went wrong to a stable code |
 //! | `cache` | compiled components on disk |
 //!
@@ -21,6 +22,7 @@ mod cache;
 mod call;
 mod engine;
 mod fault;
+mod instances;
 pub mod limits;
 pub mod load;
 mod metadata;

@@ -1,11 +1,14 @@
 //! As many evaluations at a time as the pool has room for. Whoever comes later
 //! waits: a full pool is overload, never a policy's fault.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// The free places.
-pub(crate) struct Permits {
+/// The free places. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Permits(Arc<Inner>);
+
+struct Inner {
     places: Mutex<Places>,
     freed: Condvar,
     wait_max: Duration,
@@ -18,21 +21,23 @@ struct Places {
 }
 
 /// One place, given back when dropped.
-pub(crate) struct Permit<'a>(&'a Permits);
+pub(crate) struct Permit(Arc<Inner>);
 
 impl Permits {
     pub(crate) fn new(count: u32, wait_max: Duration) -> Self {
-        Self { places: Mutex::new(Places { free: count, waiting: 0 }), freed: Condvar::new(), wait_max }
+        let places = Mutex::new(Places { free: count, waiting: 0 });
+        Self(Arc::new(Inner { places, freed: Condvar::new(), wait_max }))
     }
 
     /// A place, or none when nobody left one in time.
-    pub(crate) fn take(&self) -> Option<Permit<'_>> {
-        let mut places = self.lock();
+    pub(crate) fn take(&self) -> Option<Permit> {
+        let mut places = self.0.lock();
         if places.free == 0 {
             places.waiting += 1;
             (places, _) = self
+                .0
                 .freed
-                .wait_timeout_while(places, self.wait_max, |places| places.free == 0)
+                .wait_timeout_while(places, self.0.wait_max, |places| places.free == 0)
                 .unwrap_or_else(PoisonError::into_inner);
             places.waiting -= 1;
             if places.free == 0 {
@@ -40,16 +45,18 @@ impl Permits {
             }
         }
         places.free -= 1;
-        Some(Permit(self))
+        Some(Permit(Arc::clone(&self.0)))
     }
+}
 
+impl Inner {
     /// Nothing in between can panic, so a poisoned lock still guards right numbers.
     fn lock(&self) -> MutexGuard<'_, Places> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for Permit {
     fn drop(&mut self) {
         let mut places = self.0.lock();
         places.free += 1;

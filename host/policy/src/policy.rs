@@ -14,8 +14,8 @@ use wasmtime::component::{Component, Instance, InstancePre};
 
 use crate::abi::v1::{self, Exports};
 use crate::call::Call;
-use crate::engine;
 use crate::fault::{self, fault};
+use crate::instances::{Fresh, Instances};
 use crate::metadata::Metadata;
 use crate::runtime::Shared;
 
@@ -98,6 +98,16 @@ impl Policy {
         }
     }
 
+    /// Makes the instance of the next evaluation and clears away what the last one
+    /// left, so that it is done while nobody waits for an answer. An evaluation that
+    /// finds none made ahead makes its own.
+    pub fn get_ready(&self) {
+        let get_ready = || self.0.loaded.ready.0.get_ready();
+        if catch_unwind(AssertUnwindSafe(get_ready)).is_err() {
+            tracing::error!(policy = %self.digest().short(), "an instance could not be made ahead");
+        }
+    }
+
     /// What it has against `config`, which is valid against the schema.
     pub fn check(&self, config: &str) -> Result<Vec<Finding>, Fault> {
         let loaded = &self.0.loaded;
@@ -125,11 +135,8 @@ pub(crate) struct Loaded {
     exports: Exports,
 }
 
-/// A component ready to be instantiated.
-struct Ready {
-    shared: Arc<Shared>,
-    instance: InstancePre<Call>,
-}
+/// A component ready to be called.
+struct Ready(Instances);
 
 /// What one call came to, whatever it was for.
 struct Run<T> {
@@ -153,7 +160,7 @@ impl Loaded {
         instance: InstancePre<Call>,
         component: &Component,
     ) -> Result<Self, Fault> {
-        let ready = Ready { shared, instance };
+        let ready = Ready(Instances::new(shared, instance));
         let exports = ready.run(|store, instance| Exports::find(component, store, instance).map(Ok)).answer?;
         Ok(Self { ready, exports })
     }
@@ -169,7 +176,7 @@ impl Loaded {
     }
 
     fn admit_config(&self, config: &str) -> Result<(), Fault> {
-        let (bytes, max) = (config.len(), self.ready.shared.limits.config_bytes_max);
+        let (bytes, max) = (config.len(), self.ready.0.shared().limits.config_bytes_max);
         if bytes > max {
             let message = format!("the config has {bytes} bytes, {max} are allowed");
             return Err(fault(FaultCode::BadConfig, message));
@@ -178,7 +185,7 @@ impl Loaded {
     }
 
     fn admit_input(&self, input: &Input) -> Result<(), Fault> {
-        let (bytes, max) = (v1::size(input), self.ready.shared.limits.input_bytes_max);
+        let (bytes, max) = (v1::size(input), self.ready.0.shared().limits.input_bytes_max);
         if bytes > max {
             let message = format!("the input has {bytes} bytes, {max} are allowed");
             return Err(fault(FaultCode::InputTooLarge, message));
@@ -194,8 +201,9 @@ impl Ready {
         &self,
         body: impl FnOnce(&mut Store<Call>, &Instance) -> wasmtime::Result<Result<T, Fault>>,
     ) -> Run<T> {
-        let Some(_permit) = self.shared.permits.take() else {
-            let waited = self.shared.limits.wait_ms_max;
+        let shared = self.0.shared();
+        let Some(_permit) = shared.permits.take() else {
+            let waited = shared.limits.wait_ms_max;
             return Run::failed(format!("overloaded: no turn within {waited} ms"));
         };
         catch_unwind(AssertUnwindSafe(|| self.call(body)))
@@ -206,19 +214,27 @@ impl Ready {
         &self,
         body: impl FnOnce(&mut Store<Call>, &Instance) -> wasmtime::Result<Result<T, Fault>>,
     ) -> Run<T> {
-        let Shared { engine, limits, .. } = &*self.shared;
-        let mut store = match engine::store(engine, limits) {
-            Ok(store) => store,
+        let limits = &self.0.shared().limits;
+        let mut fresh = match self.0.take() {
+            Ok(fresh) => fresh,
             Err(error) => return Run::failed(error),
         };
-        let answer = self.instance.instantiate(&mut store).and_then(|instance| body(&mut store, &instance));
-        let fuel_used = limits.fuel_max.saturating_sub(store.get_fuel().unwrap_or(0));
-        let Call { memory, log } = store.into_data();
-        Run {
-            answer: answer.unwrap_or_else(|error| Err(fault::of(&error, log.last(), limits))),
-            fuel_used,
-            memory_bytes: memory.bytes() as u64,
-            log: log.into_lines(limits),
-        }
+        let Fresh { store, instance, .. } = &mut fresh;
+        let answer = match instance {
+            Ok(instance) => body(store, instance).unwrap_or_else(|error| Err(self.fault(store, &error))),
+            Err(error) => Err(self.fault(store, error)),
+        };
+        let run = Run {
+            answer,
+            fuel_used: limits.fuel_max.saturating_sub(store.get_fuel().unwrap_or(0)),
+            memory_bytes: store.data().memory.bytes() as u64,
+            log: store.data_mut().log.take_lines(limits),
+        };
+        self.0.leave(fresh);
+        run
+    }
+
+    fn fault(&self, store: &Store<Call>, error: &wasmtime::Error) -> Fault {
+        fault::of(error, store.data().log.last(), &self.0.shared().limits)
     }
 }

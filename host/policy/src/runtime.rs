@@ -25,7 +25,10 @@ pub struct Runtime {
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) limits: Limits,
+    /// Places to run in.
     pub(crate) permits: Permits,
+    /// Places of instances that are made ahead.
+    pub(crate) places_ahead: Permits,
     pub(crate) linker: Linker<Call>,
     pub(crate) contract: Contract,
     pub(crate) cache: Option<Cache>,
@@ -69,6 +72,7 @@ impl Runtime {
         Ok(Self {
             shared: Arc::new(Shared {
                 permits: Permits::new(limits.evaluations_max, Duration::from_millis(limits.wait_ms_max)),
+                places_ahead: Permits::new(engine::AHEAD_MAX, Duration::ZERO),
                 contract: Contract::v1().map_err(RuntimeError::Contract)?,
                 engine,
                 limits,

@@ -35,6 +35,11 @@ impl ActiveSet {
         self.policies.iter()
     }
 
+    /// Makes the instance of each policy's next evaluation ahead.
+    pub fn get_ready(&self) {
+        self.policies.values().for_each(Policy::get_ready);
+    }
+
     /// What the policy `name` says; that there is none is a fault like any other.
     pub fn evaluate(&self, name: &PolicyName, config: &str, input: &Input) -> Evaluation {
         match self.get(name) {

@@ -4,6 +4,7 @@
 
 mod people;
 mod policies;
+mod ready;
 mod sessions;
 mod time;
 
@@ -32,6 +33,7 @@ pub async fn settle(lifecycle: &Lifecycle) -> Result<(), Error> {
 pub fn start(lifecycle: &Lifecycle, sessions: &Sessions, clock: &Clock, tasks: &Tasks) {
     tasks.run("time", time::run(lifecycle.clone(), clock.clone()));
     tasks.run("policies", policies::run(lifecycle.clone()));
+    tasks.run("ready", ready::run(lifecycle.clone()));
     tasks.run("people", people::run(lifecycle.clone()));
     tasks.run("sessions", sessions::run(lifecycle.clone(), sessions.clone()));
 }

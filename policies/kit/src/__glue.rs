@@ -1,6 +1,8 @@
 //! What stands between the contract's exports and an author's functions. Used by
 //! the `policy!` macro only; compiled natively too, so that it can be tested.
 
+use std::mem::ManuallyDrop;
+
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
@@ -13,13 +15,15 @@ use crate::{EvidenceNeeds, Finding, Input, Verdict};
 /// When `config` is not what the policy accepts. The gateway has checked it
 /// before, so here it is a fault, and the text says which.
 pub fn evaluate<C: DeserializeOwned>(
-    config: &str,
-    input: &Input,
+    config: String,
+    input: Input,
     evaluate: fn(&C, &Input) -> Verdict,
 ) -> Verdict {
     hook_panics();
-    match serde_json::from_str(config) {
-        Ok(config) => evaluate(&config, input),
+    // Nothing is taken apart: the instance ends with this call, and its memory with it.
+    let (config, input) = (ManuallyDrop::new(config), ManuallyDrop::new(input));
+    match serde_json::from_str(&config) {
+        Ok(config) => evaluate(&ManuallyDrop::new(config), &input),
         Err(error) => refuse(&error),
     }
 }
@@ -94,13 +98,13 @@ mod tests {
     #[test]
     fn a_readable_config_reaches_the_policy() {
         let input = testing::asks(testing::person("ann", &["dev"]));
-        assert_eq!(evaluate(r#"{"count":3}"#, &input, approve).max_duration, Some(3));
+        assert_eq!(evaluate(r#"{"count":3}"#.to_owned(), input, approve).max_duration, Some(3));
     }
 
     #[test]
     #[should_panic(expected = "does not accept its config: unknown field `cuont`, expected `count`")]
     fn an_unreadable_config_is_a_panic_that_says_why() {
-        let _ = evaluate(r#"{"cuont":3}"#, &testing::asks(testing::person("ann", &[])), approve);
+        let _ = evaluate(r#"{"cuont":3}"#.to_owned(), testing::asks(testing::person("ann", &[])), approve);
     }
 
     #[test]

@@ -108,7 +108,7 @@ macro_rules! policy {
             #[cfg(target_family = "wasm")]
             impl $crate::__contract::exports::quorate::policy::rule::Guest for Policy {
                 fn evaluate(config: ::std::string::String, input: $crate::Input) -> $crate::Verdict {
-                    $crate::__glue::evaluate(&config, &input, EVALUATE)
+                    $crate::__glue::evaluate(config, input, EVALUATE)
                 }
             }
 

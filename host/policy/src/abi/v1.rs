@@ -6,6 +6,7 @@
 
 mod answer;
 mod question;
+mod records;
 
 use quorate_core::input::Input;
 use quorate_core::verdict::{EvidenceNeeds, Fault, Finding, Verdict};
@@ -54,7 +55,7 @@ pub(crate) struct Exports {
     evidence: ComponentExportIndex,
 }
 
-type Evaluate<'a> = TypedFunc<(&'a str, wit::Input<'a>), (wit::Verdict,)>;
+type Evaluate<'a> = TypedFunc<(&'a str, records::Input<'a>), (wit::Verdict,)>;
 
 impl Exports {
     /// Fails where one is missing or has another type, which the contract check has

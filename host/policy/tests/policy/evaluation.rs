@@ -2,7 +2,7 @@
 
 use quorate_core::input::{Access, Attribute, Command, Fact, PastRequest};
 use quorate_core::verdict::{FaultCode, Outcome};
-use quorate_policy::{Limits, Runtime};
+use quorate_policy::{Limits, Policy, Runtime};
 
 use crate::guest::Guest;
 use crate::world::{QUORUM, ann_asks, at, bundled, policy, runtime};
@@ -32,6 +32,36 @@ fn the_same_input_gives_the_same_answer_for_the_same_fuel() {
         assert_eq!(quorum.evaluate(QUORUM, &input), first);
     }
     assert_eq!(again.evaluate(QUORUM, &input), first, "another runtime of the same fingerprint");
+}
+
+#[test]
+fn an_instance_made_ahead_is_as_fresh_as_any_other() {
+    let (quorum, probes) = (policy("group-quorum"), policy("probes"));
+    let input = ann_asks(&[("bob", &["dba"])]);
+    let expected = quorum.evaluate(QUORUM, &input);
+    let asked_before = || probes.evaluate(r#"{"do":"count"}"#, &input).verdict.unwrap().max_duration;
+    for _ in 0..100 {
+        quorum.get_ready();
+        probes.get_ready();
+        assert_eq!(quorum.evaluate(QUORUM, &input), expected);
+        assert_eq!(asked_before(), Some(0), "made ahead");
+        assert_eq!(asked_before(), Some(0), "made when it was needed");
+        probes.get_ready();
+        assert_eq!(probes.evaluate(r#"{"do":"panic"}"#, &input).verdict.unwrap_err().code, FaultCode::Trap);
+        probes.get_ready();
+        assert_eq!(asked_before(), Some(0), "after a fault");
+    }
+}
+
+#[test]
+fn where_there_is_no_place_to_make_one_ahead_the_call_makes_its_own() {
+    let runtime = Runtime::new(Limits { evaluations_max: 1, ..Limits::default() }, None).unwrap();
+    let component = Guest::default().build();
+    let policies: Vec<Policy> = (0..100).map(|_| runtime.load(&component).unwrap()).collect();
+    policies.iter().for_each(Policy::get_ready);
+    for policy in &policies {
+        assert!(policy.evaluate("{}", &ann_asks(&[])).verdict.is_ok());
+    }
 }
 
 #[test]

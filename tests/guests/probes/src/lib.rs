@@ -2,6 +2,7 @@
 //! with it. `{"do": "approve"}` is the one that behaves.
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use quorate_kit::{Attribute, Audience, EvidenceNeeds, Finding, Input, Obligation, Requirement, Verdict};
 use schemars::JsonSchema;
@@ -80,9 +81,14 @@ pub enum Act {
     Shorten,
     /// Approves and says, in a finding, all that it saw of the input.
     Echo,
+    /// Approves for as many seconds as it has been asked before in this instance.
+    Count,
     /// Approves; reads a clock first.
     Clock,
 }
+
+/// What an instance would remember if it were asked twice.
+static ASKED: AtomicU64 = AtomicU64::new(0);
 
 /// Does what the config says.
 pub fn evaluate(config: &Config, input: &Input) -> Verdict {
@@ -100,6 +106,7 @@ pub fn evaluate(config: &Config, input: &Input) -> Verdict {
         Act::WaitForNothing => Verdict::wait(vec![Vec::new()]),
         Act::WaitForNobody => Verdict::wait(vec![vec![Requirement::new(0, Audience::default())]]),
         Act::Shorten => Verdict::approve().max_duration(u64::from(config.times)),
+        Act::Count => Verdict::approve().max_duration(ASKED.fetch_add(1, Ordering::Relaxed)),
         Act::NoTime => Verdict::approve().max_duration(0),
         Act::BadInstant => Verdict::approve().revisit_at(u64::MAX),
         Act::Revisit => Verdict::wait(Vec::new()).revisit_at(input.now + u64::from(config.times)),

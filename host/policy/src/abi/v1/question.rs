@@ -2,10 +2,9 @@
 //! of references.
 
 use quorate_core::Timestamp;
-use quorate_core::ids::GroupName;
 use quorate_core::input::{self, Input};
 
-use super::wit;
+use super::records::{self as wit, List, Text};
 
 /// An input that the contract cannot say.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +60,7 @@ pub(super) fn lend<R>(input: &Input, read: impl FnOnce(wit::Input<'_>) -> R) -> 
         .map(|(past, arguments)| {
             Ok(wit::PastRequest {
                 access: access(&past.access, arguments),
-                outcome: &past.outcome,
+                outcome: Text(&past.outcome),
                 submitted_at: instant(past.submitted_at)?,
                 ended_at: past.ended_at.map(instant).transpose()?,
             })
@@ -72,7 +71,7 @@ pub(super) fn lend<R>(input: &Input, read: impl FnOnce(wit::Input<'_>) -> R) -> 
         .iter()
         .map(|fact| {
             let as_of = instant(fact.as_of)?;
-            Ok(wit::Fact { name: &fact.name, known: fact.known.as_deref(), as_of })
+            Ok(wit::Fact { name: Text(&fact.name), known: fact.known.as_deref().map(Text), as_of })
         })
         .collect::<Result<Vec<_>, _>>()?;
     let lists: Vec<_> = input.votes.iter().map(|vote| Lists::of(&vote.voter)).collect();
@@ -88,9 +87,9 @@ pub(super) fn lend<R>(input: &Input, read: impl FnOnce(wit::Input<'_>) -> R) -> 
                     input::Choice::Reject => wit::Choice::Reject,
                 },
                 forced: vote.forced,
-                comment: &vote.comment,
+                comment: Text(&vote.comment),
                 cast_at: instant(vote.cast_at)?,
-                attributes: &[],
+                attributes: List(&[]),
             })
         })
         .collect::<Result<Vec<_>, _>>()?;
@@ -99,23 +98,23 @@ pub(super) fn lend<R>(input: &Input, read: impl FnOnce(wit::Input<'_>) -> R) -> 
     Ok(read(wit::Input {
         now: instant(input.now)?,
         request: wit::Request {
-            id: request.id.as_str(),
+            id: Text(request.id.as_str()),
             requester: principal(&request.requester, &requester),
             target: wit::Target {
-                name: request.target.name.as_str(),
-                kind: &request.target.kind,
+                name: Text(request.target.name.as_str()),
+                kind: Text(&request.target.kind),
                 max_duration: request.target.max_duration,
-                attributes: &target_attributes,
+                attributes: List(&target_attributes),
             },
             access: access(&request.access, &arguments),
-            reason: &request.reason,
+            reason: Text(&request.reason),
             submitted_at: instant(request.submitted_at)?,
-            attributes: &[],
+            attributes: List(&[]),
         },
-        votes: &votes,
-        history: &history,
-        facts: &facts,
-        attributes: &[],
+        votes: List(&votes),
+        history: List(&history),
+        facts: List(&facts),
+        attributes: List(&[]),
     }))
 }
 
@@ -125,14 +124,14 @@ fn instant(at: Timestamp) -> Result<u64, BadInput> {
 
 /// The lists of one principal, which must live as long as what refers to them.
 struct Lists<'a> {
-    groups: Vec<&'a str>,
-    attributes: Vec<wit::AttributeParam<'a>>,
+    groups: Vec<Text<'a>>,
+    attributes: Vec<wit::Attribute<'a>>,
 }
 
 impl<'a> Lists<'a> {
     fn of(principal: &'a input::Principal) -> Self {
         Self {
-            groups: principal.groups.iter().map(GroupName::as_str).collect(),
+            groups: principal.groups.iter().map(|group| Text(group.as_str())).collect(),
             attributes: attributes(&principal.attributes),
         }
     }
@@ -140,29 +139,29 @@ impl<'a> Lists<'a> {
 
 fn principal<'a>(principal: &'a input::Principal, lists: &'a Lists<'a>) -> wit::Principal<'a> {
     wit::Principal {
-        id: principal.id.as_str(),
-        email: &principal.email,
-        groups: &lists.groups,
-        attributes: &lists.attributes,
+        id: Text(principal.id.as_str()),
+        email: Text(&principal.email),
+        groups: List(&lists.groups),
+        attributes: List(&lists.attributes),
     }
 }
 
-fn attributes(list: &[input::Attribute]) -> Vec<wit::AttributeParam<'_>> {
-    list.iter().map(|one| wit::AttributeParam { name: &one.name, value: &one.value }).collect()
+fn attributes(list: &[input::Attribute]) -> Vec<wit::Attribute<'_>> {
+    list.iter().map(|one| wit::Attribute { name: Text(&one.name), value: Text(&one.value) }).collect()
 }
 
-fn arguments(access: &input::Access) -> Vec<&str> {
+fn arguments(access: &input::Access) -> Vec<Text<'_>> {
     match access {
         input::Access::JustInTime { .. } => Vec::new(),
-        input::Access::Command { command } => command.arguments.iter().map(String::as_str).collect(),
+        input::Access::Command { command } => command.arguments.iter().map(|one| Text(one)).collect(),
     }
 }
 
-fn access<'a>(access: &'a input::Access, arguments: &'a [&'a str]) -> wit::Access<'a> {
+fn access<'a>(access: &'a input::Access, arguments: &'a [Text<'a>]) -> wit::Access<'a> {
     match access {
         input::Access::JustInTime { seconds } => wit::Access::JustInTime(*seconds),
         input::Access::Command { command } => {
-            wit::Access::Command(wit::Command { text: &command.text, arguments })
+            wit::Access::Command(wit::Command { text: Text(&command.text), arguments: List(arguments) })
         }
     }
 }
