@@ -1,12 +1,13 @@
 //! `quorate policy`: look into a component, load it, switch to it and back.
 
+mod inspect;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use quorate_core::ids::{Digest, PolicyName};
 use quorate_policy::{Limits, Runtime};
 use serde_json::{Value, json};
-use wasmparser::{Parser, Payload};
 
 use super::Context;
 use super::client::{Answer, Gateway};
@@ -109,7 +110,7 @@ impl Policy {
                     .screen
                     .result(answer.raw(), || format!("version {active} of policy {name} decides again\n"))
             }
-            Self::Inspect(Inspect { what }) => inspect(context, &what).await,
+            Self::Inspect(Inspect { what }) => inspect::run(context, &what).await,
         }
     }
 }
@@ -185,123 +186,15 @@ fn short(digest: &str) -> String {
     digest.get(..12).unwrap_or(digest).to_owned()
 }
 
-async fn inspect(context: &Context, what: &str) -> Ending {
-    let file = Path::new(what);
-    if file.is_file() {
-        let bytes = read(file)?;
-        let inspected = tokio::task::spawn_blocking(move || inspect_file(&bytes)).await;
-        let value = inspected.map_err(|error| Failure::failed(error.to_string()))?;
-        let value = value
-            .map_err(|failure| Failure { message: format!("`{what}`: {}", failure.message), ..failure })?;
-        return context.screen.result(&value, || describe(&value));
-    }
-    let name: PolicyName = what.parse().map_err(|_| {
-        Failure::usage(format!("there is no file `{what}`, and it cannot be the name of a policy"))
-    })?;
-    let answer = context.gateway()?.get(&["policies", name.as_str()], Vec::new()).await?;
-    let shown: Value = answer.read()?;
-    context.screen.result(answer.raw(), || words::outline(&shown))
-}
-
-/// Puts a component through every check of the gateway.
-fn inspect_file(bytes: &[u8]) -> Result<Value, Failure> {
-    let runtime = runtime()?;
-    let policy = runtime.load(bytes).map_err(|error| {
-        let problem = json!({"type": format!("/problems/{}", error.code())});
-        Failure { problem: Some(problem), ..Failure::usage(error.to_string()) }
-    })?;
-    let (metadata, needs) = (policy.metadata(), policy.evidence());
-    Ok(json!({
-        "digest": policy.digest(), "bytes": policy.bytes(),
-        "name": metadata.name, "version": metadata.version, "description": metadata.description,
-        "imports": imports(bytes), "schema": policy.schema(),
-        "facts": needs.facts, "history_window_seconds": needs.history_window,
-    }))
-}
-
 /// The policy runtime as the gateway has it, without its folder of compiled components.
 pub(super) fn runtime() -> Result<Runtime, Failure> {
     Runtime::new(Limits::default(), None)
         .map_err(|error| Failure::failed(format!("no policy can be run here: {error}")))
 }
 
-/// What the component itself imports, not the modules inside.
-fn imports(bytes: &[u8]) -> Vec<String> {
-    let (mut imports, mut depth) = (Vec::new(), 0_u32);
-    for payload in Parser::new(0).parse_all(bytes) {
-        match payload {
-            Ok(Payload::ModuleSection { .. } | Payload::ComponentSection { .. }) => depth += 1,
-            Ok(Payload::End(_)) => depth = depth.saturating_sub(1),
-            Ok(Payload::ComponentImportSection(section)) if depth == 0 => {
-                imports.extend(section.into_iter().flatten().map(|import| import.name.name.to_owned()));
-            }
-            Ok(_) => {}
-            Err(_) => break,
-        }
-    }
-    imports
-}
-
-fn describe(inspected: &Value) -> String {
-    let text = |name: &str| {
-        inspected.get(name).filter(|value| !value.is_null()).map(words::plain).unwrap_or_default()
-    };
-    let list = |name: &str| {
-        let items = inspected.get(name).and_then(Value::as_array);
-        items.map(|items| items.iter().map(words::plain).collect::<Vec<_>>().join(", ")).unwrap_or_default()
-    };
-    let facts = [
-        ("name", text("name")),
-        ("version", text("version")),
-        ("description", text("description")),
-        ("digest", text("digest")),
-        ("size", format!("{} bytes", text("bytes"))),
-        ("imports", list("imports")),
-        ("facts", list("facts")),
-        (
-            "history",
-            inspected["history_window_seconds"]
-                .as_u64()
-                .map(|s| format!("the last {s} s"))
-                .unwrap_or_default(),
-        ),
-        ("contract", "quorate:policy@1.0.0: it keeps to it, compiles and starts".to_owned()),
-    ];
-    let schema = words::json_text(&inspected["schema"], true);
-    format!("{}config schema\n{}", words::facts(&facts), words::block(&schema))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn built_in() -> &'static quorate_bundle::Bundled {
-        quorate_bundle::BUILT_IN.iter().find(|one| one.name == "group-quorum").unwrap()
-    }
-
-    #[test]
-    fn a_built_in_policy_is_described_with_what_it_imports() {
-        let component = built_in().component;
-        let value = inspect_file(component).unwrap();
-        assert_eq!(value["digest"], built_in().digest);
-        let imports: Vec<&str> =
-            value["imports"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-        assert!(
-            !imports.is_empty() && imports.iter().all(|name| name.starts_with("quorate:policy/")),
-            "{imports:?}"
-        );
-        let text = describe(&value);
-        assert!(text.contains("require_all") && text.contains(built_in().digest), "{text}");
-    }
-
-    #[test]
-    fn p3_what_is_no_policy_is_refused_with_the_reason() {
-        for (bytes, reason) in [(&b""[..], "empty"), (b"#!/bin/sh\n", "not a WebAssembly component")] {
-            let failure = inspect_file(bytes).unwrap_err();
-            assert!(failure.message.contains(reason), "{}", failure.message);
-            assert_eq!(failure.exit.code(), 2);
-        }
-    }
 
     #[test]
     fn the_active_version_is_found_in_either_form() {
