@@ -1,6 +1,8 @@
 //! `quorate policy`: look into a component, load it, switch to it and back.
 
+mod component;
 mod inspect;
+mod test;
 
 use std::path::{Path, PathBuf};
 
@@ -24,6 +26,8 @@ Examples:
   quorate policy inspect four-eyes                      # what the gateway knows of it
   quorate policy rollback four-eyes --reason 'too strict'")]
 pub(super) enum Policy {
+    /// Try vector files on a component; no gateway needed
+    Test(test::Test),
     /// Check a component and add it as a version of a policy
     Load(Load),
     /// List policies
@@ -92,6 +96,7 @@ impl Policy {
     /// Runs the verb.
     pub(super) async fn run(self, context: &Context) -> Ending {
         match self {
+            Self::Test(test) => test.run(context).await,
             Self::Load(load) => load.run(context, &context.gateway()?).await,
             Self::List => list(context, &context.gateway()?).await,
             Self::Activate(Activate { name, digest, reason }) => {
@@ -184,6 +189,14 @@ pub(super) fn active(policy: &Value) -> Option<&str> {
 
 fn short(digest: &str) -> String {
     digest.get(..12).unwrap_or(digest).to_owned()
+}
+
+/// A component that passed every check of the gateway.
+fn loaded(component: &[u8]) -> Result<quorate_policy::Policy, Failure> {
+    runtime()?.load(component).map_err(|error| {
+        let problem = json!({"type": format!("/problems/{}", error.code())});
+        Failure { problem: Some(problem), ..Failure::usage(error.to_string()) }
+    })
 }
 
 /// The policy runtime as the gateway has it, without its folder of compiled components.
