@@ -7,6 +7,7 @@
 //! | [`limits`] | what one evaluation may use |
 //! | [`load`] | from bytes to a policy, one check after the other |
 //! | [`policy`] | a loaded policy: evaluate, check, what it says about itself |
+//! | [`config`] | whether a policy accepts a config |
 //! | [`set`] | the active policies, swapped at once |
 //! | [`vectors`] | an author's vector files on a component |
 //! | `abi` | the versions of the contract, and whether a component keeps to one |
@@ -21,6 +22,7 @@
 mod abi;
 mod cache;
 mod call;
+pub mod config;
 mod engine;
 mod fault;
 mod instances;

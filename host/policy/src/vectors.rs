@@ -10,6 +10,7 @@ use quorate_core::input::{
 use quorate_core::verdict::{self, Outcome, Verdict};
 use quorate_core::{Timestamp, ids::BadName};
 use quorate_kit as kit;
+use quorate_kit::properties::{Found, World};
 use quorate_kit::vectors::{File, Tried};
 use wasmparser::{Parser, Payload};
 
@@ -27,6 +28,14 @@ const CASES_MAX: usize = 1000;
 /// Where the file does not fit together.
 pub fn run(file: &File, policy: &Policy) -> Result<Vec<Tried>, kit::vectors::BadFile> {
     kit::vectors::run(file, &mut Component(policy))
+}
+
+/// Looks at every state of `world`.
+///
+/// # Errors
+/// Where the world does not fit together, or is too large.
+pub fn look(world: &World, policy: &Policy) -> Result<Found, kit::vectors::BadFile> {
+    kit::properties::look(world, &mut Component(policy))
 }
 
 /// An author's input in the words of the core; a text where a gateway could not have it.

@@ -5,7 +5,6 @@
 //! Not here: what follows in the world (messages, sessions, timers). Reconcilers
 //! do that from the ledger, so that a crash between two points loses nothing.
 
-mod check;
 mod configure;
 mod evaluate;
 mod explain;

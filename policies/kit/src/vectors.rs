@@ -25,17 +25,19 @@ mod case;
 mod expect;
 mod file;
 mod span;
+pub(crate) mod story;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::de::DeserializeOwned;
 
-use crate::{Access, AccessDuration, Choice, Finding, Input, Verdict};
+use crate::{Finding, Input, Verdict};
 use case::{Happens, Scene};
-use expect::{in_words, plain};
+use story::{asked, in_words, plain, voted};
 
 pub use expect::{Difference, Expect, Maybe, Missing, People, Said};
+pub(crate) use file::documents;
 pub use file::{BadFile, Case, Command, File, Past, Person, Resource, Step};
 pub use span::Span;
 
@@ -157,27 +159,6 @@ fn try_scene(scene: Scene, policy: &mut dyn Policy) -> Tried {
         }
     }
     Tried { name, evaluations, result: Ok(()) }
-}
-
-fn asked(input: &Input) -> String {
-    let request = &input.request;
-    let what = match &request.access {
-        Access::JustInTime(seconds) => format!("{} on", AccessDuration::from_seconds(*seconds)),
-        Access::Command(command) => format!("one run of `{}` on", plain(&command.text)),
-    };
-    let groups = request.requester.groups.join(", ");
-    let who = if groups.is_empty() { "in no group".to_owned() } else { format!("of {groups}") };
-    let why = if request.reason.is_empty() { String::new() } else { format!(": {}", plain(&request.reason)) };
-    format!("{} ({who}) asks for {what} {}{why}", request.requester.id, request.target.name)
-}
-
-fn voted(id: &str, choice: Choice, forced: bool, comment: &str) -> String {
-    let does = match (choice, forced) {
-        (Choice::Approve, true) => "forces an approval",
-        (Choice::Approve, false) => "approves",
-        (Choice::Reject, _) => "rejects",
-    };
-    if comment.is_empty() { format!("{id} {does}") } else { format!("{id} {does}: {}", plain(comment)) }
 }
 
 /// Runs the cases in `text` natively, for `cargo test`.

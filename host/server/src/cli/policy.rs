@@ -1,7 +1,9 @@
 //! `quorate policy`: look into a component, load it, switch to it and back.
 
+mod check;
 mod component;
 mod inspect;
+mod run;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -26,8 +28,12 @@ Examples:
   quorate policy inspect four-eyes                      # what the gateway knows of it
   quorate policy rollback four-eyes --reason 'too strict'")]
 pub(super) enum Policy {
+    /// Ask a component one thing; no gateway needed
+    Run(Box<run::Run>),
     /// Try vector files on a component; no gateway needed
     Test(test::Test),
+    /// Look for stories in a small world in which a property does not hold; no gateway needed
+    Check(check::Check),
     /// Check a component and add it as a version of a policy
     Load(Load),
     /// List policies
@@ -96,6 +102,8 @@ impl Policy {
     /// Runs the verb.
     pub(super) async fn run(self, context: &Context) -> Ending {
         match self {
+            Self::Run(run) => run.run(context).await,
+            Self::Check(check) => check.run(context).await,
             Self::Test(test) => test.run(context).await,
             Self::Load(load) => load.run(context, &context.gateway()?).await,
             Self::List => list(context, &context.gateway()?).await,

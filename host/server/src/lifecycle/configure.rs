@@ -16,7 +16,7 @@ use quorate_core::user::{Profile, Token, User};
 use quorate_core::verdict::Finding;
 use quorate_core::{Timestamp, user};
 
-use super::{Error, Idempotency, Inner, Lifecycle, Plan, check, follow, nothing_planned};
+use super::{Error, Idempotency, Inner, Lifecycle, Plan, follow, nothing_planned};
 use crate::ledger::{Append, Page, RequestFilter, Side};
 
 /// Something worth knowing about a rule that was saved all the same.
@@ -339,7 +339,9 @@ impl Inner {
             let Some(policy) = active.get(&used.policy) else {
                 return Err(Refused::Unknown { what: "policy", name: used.policy.to_string() }.into());
             };
-            findings.extend(check::config(policy, &used.config).into_iter().map(|one| (index, one)));
+            findings.extend(
+                quorate_policy::config::findings(policy, &used.config).into_iter().map(|one| (index, one)),
+            );
         }
         Ok(findings)
     }

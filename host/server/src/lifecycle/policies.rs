@@ -9,7 +9,7 @@ use quorate_core::ids::{Digest, PolicyName};
 use quorate_core::policy::{self, Policy, Version};
 use quorate_core::refused::Refused;
 
-use super::{Error, Idempotency, Inner, Lifecycle, Plan, check, follow, nothing_planned};
+use super::{Error, Idempotency, Inner, Lifecycle, Plan, follow, nothing_planned};
 use crate::ledger::Append;
 
 impl Lifecycle {
@@ -215,7 +215,7 @@ impl Inner {
     fn check_rules_accept(&self, name: &PolicyName, candidate: &quorate_policy::Policy) -> Result<(), Error> {
         for rule in self.ledger.rules()? {
             for used in rule.policies.iter().filter(|used| used.policy == *name) {
-                let findings = check::config(candidate, &used.config);
+                let findings = quorate_policy::config::findings(candidate, &used.config);
                 if let Some(refused) = findings.iter().find(|finding| !finding.is_warning()) {
                     return Err(Error::Refused(Refused::BadConfig {
                         policy: name.to_string(),

@@ -3,8 +3,9 @@
 
 use serde_json::Value;
 
-use super::expect::{Expect, plain};
+use super::expect::Expect;
 use super::file::{BadFile, Case, Command, File, Past, Step};
+use super::story::plain;
 use crate::testing::SUBMITTED_AT;
 use crate::{
     Access, AccessDuration, Attribute, Choice, Fact, Input, Instant, PastRequest, Principal, Request, Target,
@@ -249,6 +250,18 @@ fn instant(text: &str) -> Result<Instant, String> {
     read.ok()
         .and_then(|at| u64::try_from(at.as_millisecond()).ok())
         .ok_or_else(|| format!("`{text}` is no time: write it as in 2027-01-15T08:00:00Z"))
+}
+
+impl File {
+    /// What `case` asks for, before anything has happened.
+    pub(crate) fn input(&self, case: &Case) -> Result<Input, BadFile> {
+        input(self, case, true).map_err(BadFile)
+    }
+
+    /// Somebody who is there.
+    pub(crate) fn person(&self, id: &str) -> Result<Principal, BadFile> {
+        person(self, id).map_err(BadFile)
+    }
 }
 
 /// The same input after `vote`.

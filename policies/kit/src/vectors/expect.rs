@@ -6,6 +6,7 @@ use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
 
 use super::span::Span;
+use super::story::plain;
 use crate::{Audience, Instant, Outcome, Requirement, Verdict, Way};
 
 /// What is expected; what is left out may be anything.
@@ -168,7 +169,7 @@ pub(super) fn codes(expected: &[String], got: impl Iterator<Item = String>) -> O
 }
 
 impl Said {
-    pub(super) fn of(answer: &Result<Verdict, String>) -> Self {
+    pub(crate) fn of(answer: &Result<Verdict, String>) -> Self {
         match answer.as_ref().map(|verdict| &verdict.outcome) {
             Err(_) => Self::Fault,
             Ok(Outcome::Abstain) => Self::Abstain,
@@ -193,26 +194,11 @@ impl fmt::Display for Said {
     }
 }
 
-fn why_of(answer: &Result<Verdict, String>) -> &str {
+pub(super) fn why_of(answer: &Result<Verdict, String>) -> &str {
     match answer.as_ref().map(|verdict| &verdict.outcome) {
         Err(text) | Ok(Outcome::Bypass(text) | Outcome::Deny(text)) => text,
         Ok(_) => "",
     }
-}
-
-/// What a policy says, in a line: `wait: 1 of dba, 1 of security`.
-pub(super) fn in_words(answer: &Result<Verdict, String>) -> String {
-    let (said, why) = (Said::of(answer), why_of(answer));
-    match answer.as_ref().map(|verdict| &verdict.outcome) {
-        Ok(Outcome::Wait(ways)) => format!("{said}: {}", Ways::of(ways)),
-        _ if why.is_empty() => said.to_string(),
-        _ => format!("{said}: {}", plain(why)),
-    }
-}
-
-/// A text that a policy or a file gave, safe to show in a terminal.
-pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Names in alphabetical order.
@@ -255,14 +241,14 @@ impl fmt::Display for People {
 
 /// The ways out of a wait, in a fixed order.
 #[derive(PartialEq, Eq)]
-struct Ways(Vec<Vec<Missing>>);
+pub(super) struct Ways(Vec<Vec<Missing>>);
 
 impl Ways {
     fn expected(ways: &[Vec<Missing>]) -> Self {
         Self::sorted(ways.to_vec())
     }
 
-    fn of(ways: &[Way]) -> Self {
+    pub(super) fn of(ways: &[Way]) -> Self {
         let missing = |requirement: &Requirement| Missing {
             groups: requirement.people.groups.clone(),
             users: requirement.people.users.clone(),

@@ -161,29 +161,40 @@ impl fmt::Display for BadFile {
 
 impl std::error::Error for BadFile {}
 
+impl BadFile {
+    pub(crate) fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
+
 impl File {
     /// The files in `text`: one, or several YAML documents.
     ///
     /// # Errors
     /// Where it is too large, no YAML, or has keys or values that it must not have.
     pub fn parse(text: &str) -> Result<Vec<Self>, BadFile> {
-        if text.len() > BYTES_MAX {
-            let bytes = text.len();
-            return Err(BadFile(format!("it has {bytes} bytes, {BYTES_MAX} are allowed")));
-        }
-        let files: Vec<Self> = serde_saphyr::from_multiple(text).map_err(|error| {
-            let place = error
-                .location()
-                .map_or(String::new(), |at| format!("line {}, column {}: ", at.line(), at.column()));
-            let why = error.without_snippet().to_string();
-            let why = why.split(" at line ").next().unwrap_or_default();
-            BadFile(format!("{place}{}", nearest(why)))
-        })?;
-        if files.is_empty() {
-            return Err(BadFile("it holds nothing".to_owned()));
-        }
-        Ok(files)
+        documents(text)
     }
+}
+
+/// The documents in `text`, at least one.
+pub(crate) fn documents<T: for<'de> Deserialize<'de>>(text: &str) -> Result<Vec<T>, BadFile> {
+    if text.len() > BYTES_MAX {
+        let bytes = text.len();
+        return Err(BadFile(format!("it has {bytes} bytes, {BYTES_MAX} are allowed")));
+    }
+    let files: Vec<T> = serde_saphyr::from_multiple(text).map_err(|error| {
+        let place = error
+            .location()
+            .map_or(String::new(), |at| format!("line {}, column {}: ", at.line(), at.column()));
+        let why = error.without_snippet().to_string();
+        let why = why.split(" at line ").next().unwrap_or_default();
+        BadFile(format!("{place}{}", nearest(why)))
+    })?;
+    if files.is_empty() {
+        return Err(BadFile("it holds nothing".to_owned()));
+    }
+    Ok(files)
 }
 
 /// An error about an unknown name, with the one that was probably meant.

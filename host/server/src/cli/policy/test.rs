@@ -30,7 +30,7 @@ pub(in crate::cli) struct Test {
     /// Test again whenever a file changes, until Ctrl-C
     #[arg(long)]
     watch: bool,
-    /// Write a JUnit report as well
+    /// Write an XML report for CI systems (`JUnit`) as well
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
 }
@@ -207,7 +207,7 @@ fn as_json(reports: &[Report]) -> Value {
     })
 }
 
-/// The report as JUnit XML, as CI systems read it.
+/// The report as XML in the form of `JUnit`, as CI systems read it.
 fn junit(reports: &[Report]) -> String {
     let total = Counts::of(reports);
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");

@@ -3,14 +3,15 @@
 
 use jsonschema::Draft;
 use quorate_core::verdict::Finding;
-use quorate_policy::Policy;
 use serde_json::Value;
+
+use crate::policy::Policy;
 
 /// The most findings that are worth showing at once.
 const FINDINGS_MAX: usize = 20;
 
 /// What speaks against `config`, and what is merely worth knowing.
-pub(super) fn config(policy: &Policy, config: &Value) -> Vec<Finding> {
+pub fn findings(policy: &Policy, config: &Value) -> Vec<Finding> {
     let refused =
         |code: &str, message: String, path: Option<String>| Finding { code: code.to_owned(), message, path };
     let validator = match jsonschema::options().with_draft(Draft::Draft202012).build(policy.schema()) {

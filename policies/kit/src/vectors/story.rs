@@ -1,0 +1,47 @@
+//! Sentences about what happens in a case.
+
+use super::expect::{Said, Ways, why_of};
+use crate::{Access, AccessDuration, Choice, Input, Outcome, Verdict, Way};
+
+/// Who asks for what.
+pub(crate) fn asked(input: &Input) -> String {
+    let request = &input.request;
+    let what = match &request.access {
+        Access::JustInTime(seconds) => format!("{} on", AccessDuration::from_seconds(*seconds)),
+        Access::Command(command) => format!("one run of `{}` on", plain(&command.text)),
+    };
+    let groups = request.requester.groups.join(", ");
+    let who = if groups.is_empty() { "in no group".to_owned() } else { format!("of {groups}") };
+    let why = if request.reason.is_empty() { String::new() } else { format!(": {}", plain(&request.reason)) };
+    format!("{} ({who}) asks for {what} {}{why}", request.requester.id, request.target.name)
+}
+
+/// What somebody says.
+pub(crate) fn voted(id: &str, choice: Choice, forced: bool, comment: &str) -> String {
+    let does = match (choice, forced) {
+        (Choice::Approve, true) => "forces an approval",
+        (Choice::Approve, false) => "approves",
+        (Choice::Reject, _) => "rejects",
+    };
+    if comment.is_empty() { format!("{id} {does}") } else { format!("{id} {does}: {}", plain(comment)) }
+}
+
+/// What a policy says, in a line: `wait: 1 of dba, 1 of security`.
+pub(crate) fn in_words(answer: &Result<Verdict, String>) -> String {
+    let (said, why) = (Said::of(answer), why_of(answer));
+    match answer.as_ref().map(|verdict| &verdict.outcome) {
+        Ok(Outcome::Wait(ways)) => format!("{said}: {}", Ways::of(ways)),
+        _ if why.is_empty() => said.to_string(),
+        _ => format!("{said}: {}", plain(why)),
+    }
+}
+
+/// A text that a policy or a file gave, safe to show in a terminal.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// The ways out of a wait.
+pub(crate) fn ways(ways: &[Way]) -> String {
+    Ways::of(ways).to_string()
+}
