@@ -81,7 +81,7 @@ pub(crate) fn pass(text: &str, policy: &Policy) -> Result<(), String> {
 }
 
 /// A loaded policy, asked in the author's words.
-struct Component<'a>(&'a Policy);
+pub struct Component<'a>(pub &'a Policy);
 
 impl kit::vectors::Policy for Component<'_> {
     fn evaluate(&mut self, config: &str, given: &kit::Input) -> Result<kit::Verdict, String> {

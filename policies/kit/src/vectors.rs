@@ -25,7 +25,7 @@ mod case;
 mod expect;
 mod file;
 mod span;
-pub(crate) mod story;
+pub mod story;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};

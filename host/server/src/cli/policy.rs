@@ -1,7 +1,9 @@
 //! `quorate policy`: look into a component, load it, switch to it and back.
 
+mod bench;
 mod check;
 mod component;
+mod diff;
 mod inspect;
 mod run;
 mod test;
@@ -34,6 +36,10 @@ pub(super) enum Policy {
     Test(test::Test),
     /// Look for stories in a small world in which a property does not hold; no gateway needed
     Check(check::Check),
+    /// Measure what the questions of vector files cost; no gateway needed
+    Bench(bench::Bench),
+    /// Say where two policies answer differently; no gateway needed
+    Diff(diff::Diff),
     /// Check a component and add it as a version of a policy
     Load(Load),
     /// List policies
@@ -104,6 +110,8 @@ impl Policy {
         match self {
             Self::Run(run) => run.run(context).await,
             Self::Check(check) => check.run(context).await,
+            Self::Bench(bench) => bench.run(context).await,
+            Self::Diff(diff) => diff.run(context).await,
             Self::Test(test) => test.run(context).await,
             Self::Load(load) => load.run(context, &context.gateway()?).await,
             Self::List => list(context, &context.gateway()?).await,

@@ -215,15 +215,7 @@ impl<'a> Explorer<'a> {
             return;
         }
         let input = self.input(votes);
-        let mut sentences =
-            vec![format!("the config is {}", story::plain(&self.situation.config)), story::asked(&input)];
-        sentences.extend(
-            input.votes.iter().map(|vote| story::voted(&vote.voter.id, vote.choice, vote.forced, "")),
-        );
-        let waited = input.now.saturating_sub(input.request.submitted_at) / 1000;
-        if waited > 0 {
-            sentences.push(format!("{} go by", crate::vectors::Span(waited)));
-        }
+        let mut sentences = story::of(&self.situation.config, &input);
         sentences.push(story::plain(wrong));
         self.found.push(Counterexample { property, story: sentences, votes: votes.len() });
     }

@@ -65,7 +65,7 @@ fn the_shortest_story_is_told() {
         [
             "the config is {}",
             "ann (of dev) asks for 1h on prod-postgres: because",
-            "bea approves",
+            "bea approves: because",
             "the policy says approve, with 1 of at least 2 people",
         ]
     );
@@ -149,7 +149,7 @@ fn one_person_meets_one_requirement() {
     };
     let found = found(WORLD, each);
     assert_eq!(names(&found), ["missing"]);
-    assert!(found.counterexamples[0].story.contains(&"sue approves".to_owned()), "{found:?}");
+    assert!(found.counterexamples[0].story.contains(&"sue approves: because".to_owned()), "{found:?}");
 }
 
 #[test]

@@ -169,7 +169,8 @@ pub(super) fn codes(expected: &[String], got: impl Iterator<Item = String>) -> O
 }
 
 impl Said {
-    pub(crate) fn of(answer: &Result<Verdict, String>) -> Self {
+    /// What `answer` says; a fault is one.
+    pub fn of(answer: &Result<Verdict, String>) -> Self {
         match answer.as_ref().map(|verdict| &verdict.outcome) {
             Err(_) => Self::Fault,
             Ok(Outcome::Abstain) => Self::Abstain,

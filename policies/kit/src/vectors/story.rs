@@ -3,6 +3,18 @@
 use super::expect::{Said, Ways, why_of};
 use crate::{Access, AccessDuration, Choice, Input, Outcome, Verdict, Way};
 
+/// What has happened in `input` under `config`, a sentence each.
+pub fn of(config: &str, input: &Input) -> Vec<String> {
+    let mut sentences = vec![format!("the config is {}", plain(config)), asked(input)];
+    let votes = input.votes.iter();
+    sentences.extend(votes.map(|vote| voted(&vote.voter.id, vote.choice, vote.forced, &vote.comment)));
+    let waited = input.now.saturating_sub(input.request.submitted_at) / 1000;
+    if waited > 0 {
+        sentences.push(format!("{} go by", super::Span(waited)));
+    }
+    sentences
+}
+
 /// Who asks for what.
 pub(crate) fn asked(input: &Input) -> String {
     let request = &input.request;
@@ -27,7 +39,7 @@ pub(crate) fn voted(id: &str, choice: Choice, forced: bool, comment: &str) -> St
 }
 
 /// What a policy says, in a line: `wait: 1 of dba, 1 of security`.
-pub(crate) fn in_words(answer: &Result<Verdict, String>) -> String {
+pub fn in_words(answer: &Result<Verdict, String>) -> String {
     let (said, why) = (Said::of(answer), why_of(answer));
     match answer.as_ref().map(|verdict| &verdict.outcome) {
         Ok(Outcome::Wait(ways)) => format!("{said}: {}", Ways::of(ways)),
