@@ -1,5 +1,6 @@
-//! `quorate policy`: look into a component, load it, switch to it and back.
+//! `quorate policy`: look into a component, try it, load it, switch to it and back.
 
+mod backtest;
 mod inspect;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ Examples:
   quorate policy load four-eyes.wasm --name four-eyes --activate --reason 'four eyes on production'
   quorate policy list
   quorate policy inspect four-eyes                      # what the gateway knows of it
+  quorate policy backtest four-eyes.wasm --policy group-quorum   # what would it have decided?
   quorate policy rollback four-eyes --reason 'too strict'")]
 pub(super) enum Policy {
     /// Check a component and add it as a version of a policy
@@ -34,6 +36,7 @@ pub(super) enum Policy {
     Rollback(Rollback),
     /// Say what a component is: a file here, or a policy on the gateway
     Inspect(Inspect),
+    Backtest(backtest::Backtest),
 }
 
 /// A component to be loaded.
@@ -111,6 +114,7 @@ impl Policy {
                     .result(answer.raw(), || format!("version {active} of policy {name} decides again\n"))
             }
             Self::Inspect(Inspect { what }) => inspect::run(context, &what).await,
+            Self::Backtest(backtest) => backtest.run(context).await,
         }
     }
 }
