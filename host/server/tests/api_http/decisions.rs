@@ -29,6 +29,14 @@ impl World {
         digest
     }
 
+    /// How many decisions are on record. What waits is decided again when somebody
+    /// whom it concerns signs in for the first time, so there may be more than one asked
+    /// for.
+    pub(crate) async fn decided(&self) -> u64 {
+        let history = self.get("/api/decisions?policy=group-quorum", &self.root).await;
+        history.assert_ok()["decisions"].as_u64().unwrap()
+    }
+
     /// Ann asks, and these approve.
     pub(crate) async fn approved_by(&self, names: &[&str]) -> String {
         let ann = self.log_in("ann").await;
@@ -48,11 +56,15 @@ async fn p4_old_decisions_come_out_the_same_with_findings_and_fuel() {
     let id = world.approved_by(&["bob", "sam"]).await;
     let auditor = world.log_in("aud").await;
     let history = world.get("/api/decisions", &auditor).await;
-    assert_eq!((&history.assert_ok()["decisions"], &history.json["missing"]), (&json!(3), &json!(0)));
+    let all = history.assert_ok()["decisions"].as_u64().unwrap();
+    assert!(all >= 3 && history.json["missing"] == 0, "{history:?}");
     let page = world.get("/api/decisions/replay", &auditor).await;
     let page = page.assert_ok();
-    assert_eq!((&page["decisions"], &page["same"], &page["other_engine"]), (&json!(3), &json!(3), &json!(0)));
-    assert!(page["evaluations"].as_u64().unwrap() >= 3, "{page}");
+    assert_eq!(
+        (&page["decisions"], &page["same"], &page["other_engine"]),
+        (&json!(all), &json!(all), &json!(0))
+    );
+    assert!(page["evaluations"].as_u64().unwrap() >= all, "{page}");
     assert_eq!((&page["listed"], &page["gaps"], &page["next"]), (&json!([]), &json!([]), &Value::Null));
     let record = world.get(&format!("/api/requests/{id}"), &world.root).await.json["record"].clone();
     let path = format!("/api/decisions/{}/replay", record.as_str().unwrap());
@@ -92,7 +104,8 @@ async fn p4_a_record_that_was_forged_differs_and_says_where() {
         .await;
     let page = world.get("/api/decisions/replay", &world.root).await;
     let page = page.assert_ok();
-    assert_eq!((&page["decisions"], &page["same"]), (&json!(3), &json!(2)));
+    let all = world.decided().await;
+    assert_eq!((&page["decisions"], &page["same"]), (&json!(all), &json!(all - 1)));
     let differs = &page["listed"][0];
     assert_eq!((&differs["record"], &differs["result"]), (&json!(digest), &json!("differs")));
     let parts = |list: &Value| -> Vec<String> {
@@ -117,7 +130,7 @@ async fn p4_fuel_is_not_compared_with_that_of_another_engine() {
     assert_eq!(one.assert_ok()["same_engine"], json!(false));
     assert_eq!(one.json["opinions"][0]["result"], json!("same"), "{one:?}");
     let page = world.get("/api/decisions/replay", &world.root).await;
-    assert_eq!(page.assert_ok()["other_engine"], json!(1));
+    assert!(page.assert_ok()["other_engine"].as_u64().unwrap() >= 1, "{page:?}");
 }
 
 #[tokio::test]
@@ -147,7 +160,9 @@ async fn pages_of_replayed_decisions_add_up() {
             None => break,
         }
     }
-    assert_eq!((seen, pages), (3, 2));
+    let all = world.decided().await;
+    assert!(all >= 3);
+    assert_eq!((seen, pages), (all, all.div_ceil(2)));
     for bad in ["limit=0", "limit=50001", "until=x", "aftr=1", "request=a%20b"] {
         let refused = world.get(&format!("/api/decisions/replay?{bad}"), &world.root).await;
         refused.assert_problem(400, "bad-request");
