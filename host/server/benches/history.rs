@@ -219,6 +219,15 @@ async fn main() {
 
     let history = lifecycle.history(slice(0).filter).await.expect("a count");
     assert_eq!((history.points, history.missing), (requests * DECISIONS_EACH, 0));
+    let began = Instant::now();
+    let (mut read, mut after) = (0, 0);
+    loop {
+        let points = ledger.decision_points(&slice(0).filter, after, history.head, 2048).expect("points");
+        let Some(last) = points.last() else { break };
+        after = last.seq;
+        ledger.records_of(&points, |_, bytes| read += u64::from(bytes.is_some())).expect("records");
+    }
+    println!("{read} records read on one core in {:.1?}", began.elapsed());
     let again = timed("replay", replay(&lifecycle)).await;
     assert_eq!((again.decisions, again.others), (history.points, 0));
     let candidate = lifecycle.offer_candidate(component("group-quorum").to_vec()).await.expect("a candidate");

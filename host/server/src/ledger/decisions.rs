@@ -10,6 +10,17 @@ use rusqlite::{OptionalExtension as _, params_from_iter};
 use super::read::{ReadError, Reader, parse};
 use super::seal::{digest_of, int, micros, number};
 
+/// The digest of the record, which nearly always is what the text ends with: then the
+/// JSON need not be taken apart.
+const RECORD: &str =
+    "iif(substr(e.json, -77, 11) = ',\"record\":\"', substr(e.json, -66, 64), e.json ->> '$.record')";
+
+/// What it came to, and some of what follows that. A quote inside a text is escaped, so
+/// that nothing else looks like it.
+const OUTCOME: &str = "coalesce(
+    substr(e.json, nullif(instr(e.json, '\"decision\":{\"outcome\":{\"kind\":\"'), 0) + 31, 12),
+    e.json ->> '$.decision.outcome.kind')";
+
 /// Which decision points; all that is left out holds for every one.
 #[derive(Debug, Clone, Default)]
 pub struct PointFilter {
@@ -55,7 +66,7 @@ impl Reader {
         let (conditions, values) = filter.conditions();
         let sql = format!(
             "SELECT count(*), count(*) - count(b.digest), (SELECT seq FROM head)
-             FROM entries e LEFT JOIN blobs b ON b.digest = unhex(e.json ->> '$.record') WHERE {conditions}"
+             FROM entries e LEFT JOIN blobs b ON b.digest = unhex({RECORD}) WHERE {conditions}"
         );
         let found = self.rows(&sql, params_from_iter(values), |row| {
             Ok((number(row.get(0)?), number(row.get(1)?), number(row.get(2)?)))
@@ -76,7 +87,7 @@ impl Reader {
         let (conditions, mut values) = filter.conditions();
         values.extend([int(after), int(until), int(limit as u64)].map(Value::from));
         let sql = format!(
-            "SELECT e.seq, e.stream, e.at, unhex(e.json ->> '$.record'), e.json ->> '$.decision.outcome.kind'
+            "SELECT e.seq, e.stream, e.at, unhex({RECORD}), {OUTCOME}
              FROM entries e WHERE {conditions} AND e.seq > ? AND e.seq <= ? ORDER BY e.seq LIMIT ?"
         );
         let rows = self.rows(&sql, params_from_iter(values), |row| {
@@ -93,7 +104,7 @@ impl Reader {
                     at: Timestamp::from_microsecond(at)
                         .map_err(|error| ReadError::Unreadable(error.to_string()))?,
                     record: record.unwrap_or(Digest::ZERO),
-                    outcome: outcome.unwrap_or_default(),
+                    outcome: outcome.unwrap_or_default().split('"').next().unwrap_or_default().to_owned(),
                 })
             };
         rows.into_iter().map(point).collect()

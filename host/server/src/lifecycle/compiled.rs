@@ -134,8 +134,9 @@ impl Inner {
         let policy = match active {
             Some((_, policy)) => policy.clone(),
             None => match self.ledger.blob(digest)? {
-                Some(component) => self.runtime.load(&component)?,
-                None => return Ok(None),
+                // What was changed under its digest is not that version.
+                Some(component) if Digest::of(&component) == *digest => self.runtime.load(&component)?,
+                _ => return Ok(None),
             },
         };
         Ok(Some(self.compiled.put(policy, now)))

@@ -1,12 +1,11 @@
 //! Replay: recorded decisions made again, each by the very versions that made them.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use quorate_core::Timestamp;
 use quorate_core::decision::{Decision, Opinion, Record};
-use quorate_core::ids::{Digest, RequestId};
+use quorate_core::ids::{Digest, RuleName};
 use quorate_core::input::Input;
 use quorate_core::replay::{self, Part, Replayed};
 use quorate_policy::Evaluation;
@@ -133,9 +132,8 @@ impl Lifecycle {
             let bytes = inner.ledger.blob(&digest)?.ok_or_else(not_found)?;
             // Components are kept in the same place.
             let record: Record = serde_json::from_slice(&bytes).map_err(|_| not_found())?;
-            let request = record.input.request.id.clone();
-            let versions = inner.versions_of([&record])?;
-            Ok(inner.replay_record(&record, &bytes, digest, None, &request, &versions))
+            let made = inner.make_again(&record, &bytes, &digest, None, &Versions::default())?;
+            Ok(made.view(&record, &digest, None))
         };
         self.0.take_turn(replay).await
     }
@@ -146,20 +144,63 @@ impl Lifecycle {
     }
 }
 
-/// The versions that take part, none where a component is gone.
-type Versions = BTreeMap<Digest, Option<Arc<Kept>>>;
+/// The versions that took part, for as long as one page takes; none where a component
+/// is gone or does not load any more.
+#[derive(Default)]
+struct Versions(RwLock<BTreeMap<Digest, Option<Arc<Kept>>>>);
+
+impl Versions {
+    fn get(&self, inner: &Inner, digest: &Digest) -> Result<Option<Arc<Kept>>, Error> {
+        if let Some(known) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(digest) {
+            return Ok(known.clone());
+        }
+        let found = match inner.compiled(digest) {
+            // That it no longer loads is no reason not to look at the others.
+            Err(Error::Load(_)) => None,
+            found => found?,
+        };
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(*digest, found.clone());
+        Ok(found)
+    }
+}
+
+/// What asking one policy again came to.
+struct Asked<'a> {
+    rule: &'a RuleName,
+    opinion: &'a Opinion,
+    replayed: Replayed,
+    is_gone: bool,
+    fuel: Option<u64>,
+}
+
+/// One decision, made again, before anything of it is written out: most are the same.
+struct Made<'a> {
+    same_engine: bool,
+    differences: Vec<DifferenceView>,
+    asked: Vec<Asked<'a>>,
+}
+
+/// What a page has to know of one decision.
+struct Counted {
+    evaluations: u64,
+    same_engine: bool,
+    listed: Option<Box<DecisionReplay>>,
+}
 
 impl Inner {
     fn replay_page(&self, slice: &Slice) -> Result<ReplayPage, Error> {
-        let mut page = ReplayPage::default();
+        let (mut page, versions, mut failed) = (ReplayPage::default(), Versions::default(), None);
         let look = |point: &Point, bytes: Option<&[u8]>| {
             let bytes = bytes?;
             let record: Record = serde_json::from_slice(bytes).ok()?;
-            Some(self.versions_of([&record]).map(|versions| {
-                self.replay_record(&record, bytes, point.record, Some(point), &point.request, &versions)
+            let made = self.make_again(&record, bytes, &point.record, Some(&point.outcome), &versions);
+            Some(made.map(|made| Counted {
+                evaluations: made.asked.iter().filter(|asked| asked.fuel.is_some()).count() as u64,
+                same_engine: made.same_engine,
+                listed:
+                    (!made.is_same()).then(|| Box::new(made.view(&record, &point.record, Some(point.seq)))),
             }))
         };
-        let mut failed = None;
         let next = self.walk(slice, look, |point, seen| match seen {
             None => {
                 page.gaps.push(Gap::at(&point));
@@ -169,46 +210,36 @@ impl Inner {
                 failed.get_or_insert(error);
                 true
             }
-            Some(Ok(replay)) => page.count(replay),
+            Some(Ok(counted)) => page.count(counted),
         })?;
         page.next = next;
         failed.map_or(Ok(page), Err)
     }
 
-    fn versions_of<'a>(&self, records: impl IntoIterator<Item = &'a Record>) -> Result<Versions, Error> {
-        let mut versions = Versions::new();
-        let rules = records.into_iter().flat_map(|record| &record.rules);
-        for digest in rules.flat_map(|rule| &rule.opinions).filter_map(|opinion| opinion.version) {
-            let Entry::Vacant(vacant) = versions.entry(digest) else { continue };
-            vacant.insert(match self.compiled(&digest) {
-                // That it no longer loads is no reason not to look at the others.
-                Err(Error::Load(_)) => None,
-                found => found?,
-            });
-        }
-        Ok(versions)
-    }
-
-    fn replay_record(
+    /// Makes a decision again. `entry_says` is what its entry in the ledger says that it
+    /// came to.
+    fn make_again<'a>(
         &self,
-        record: &Record,
+        record: &'a Record,
         bytes: &[u8],
-        digest: Digest,
-        point: Option<&Point>,
-        request: &RequestId,
+        digest: &Digest,
+        entry_says: Option<&str>,
         versions: &Versions,
-    ) -> DecisionReplay {
+    ) -> Result<Made<'a>, Error> {
         let same_engine = record.engine == self.runtime.fingerprint();
-        let mut opinions = Vec::new();
+        let mut asked = Vec::new();
         for rule in &record.rules {
             for opinion in &rule.opinions {
-                let kept = opinion.version.and_then(|version| versions.get(&version)?.as_deref());
-                opinions.push(replay_opinion(rule.rule.as_str(), opinion, &record.input, kept, same_engine));
+                let kept = match &opinion.version {
+                    Some(version) => versions.get(self, version)?,
+                    None => None,
+                };
+                asked.push(ask_again(&rule.rule, opinion, &record.input, kept.as_deref(), same_engine));
             }
         }
         let mut differences = Vec::new();
         let found = Digest::of(bytes);
-        if found != digest {
+        if found != *digest {
             differences.push(DifferenceView {
                 part: Part::Record.as_str().to_owned(),
                 recorded: digest.to_string().into(),
@@ -216,66 +247,91 @@ impl Inner {
             });
         }
         // Without rules it was standing access, or nothing covered it: no policy decided.
-        if let Some(point) = point.filter(|_| !record.rules.is_empty()) {
-            let found = replay::contradiction(&point.outcome, &Decision::combine(&record.rules));
+        if let Some(said) = entry_says.filter(|_| !record.rules.is_empty()) {
+            let found = replay::contradiction(said, &Decision::combine(&record.rules));
             differences.extend(found.map(DifferenceView::from));
         }
-        let any = |result: &str| opinions.iter().any(|opinion| opinion.result == result);
+        Ok(Made { same_engine, differences, asked })
+    }
+}
+
+fn ask_again<'a>(
+    rule: &'a RuleName,
+    opinion: &'a Opinion,
+    input: &Input,
+    kept: Option<&Kept>,
+    same_engine: bool,
+) -> Asked<'a> {
+    let (mut fuel, mut is_gone) = (None, false);
+    let replayed = match (replay::cannot_be_asked(opinion), kept) {
+        (Some(why), _) => Replayed::NotCompared(why),
+        (None, None) => {
+            is_gone = true;
+            Replayed::NotCompared("its component is not there any more, or does not load".to_owned())
+        }
+        (None, Some(kept)) => {
+            let Evaluation { verdict, fuel_used, .. } = ask(&kept.policy, &opinion.config, input);
+            fuel = Some(fuel_used);
+            replay::compare(opinion, &verdict.into(), fuel_used, same_engine)
+        }
+    };
+    Asked { rule, opinion, replayed, is_gone, fuel }
+}
+
+impl Asked<'_> {
+    fn result(&self) -> &'static str {
+        match self.replayed {
+            Replayed::Same => "same",
+            Replayed::Differs(_) => "differs",
+            Replayed::NotCompared(_) if self.is_gone => "missing",
+            Replayed::NotCompared(_) => "not-compared",
+        }
+    }
+
+    fn view(self) -> OpinionReplay {
+        let (result, opinion) = (self.result().to_owned(), self.opinion);
+        let (differences, why) = match self.replayed {
+            Replayed::Same => (Vec::new(), None),
+            Replayed::Differs(found) => (found, None),
+            Replayed::NotCompared(why) => (Vec::new(), Some(why)),
+        };
+        OpinionReplay {
+            rule: self.rule.to_string(),
+            policy: opinion.policy.to_string(),
+            version: opinion.version.map(|digest| digest.to_string()),
+            result,
+            differences: differences.into_iter().map(DifferenceView::from).collect(),
+            why,
+            said: opinion.answer.words(),
+            fuel_recorded: opinion.fuel_used,
+            fuel_replayed: self.fuel,
+        }
+    }
+}
+
+impl Made<'_> {
+    fn is_same(&self) -> bool {
+        self.differences.is_empty() && self.asked.iter().all(|asked| asked.replayed == Replayed::Same)
+    }
+
+    fn view(self, record: &Record, digest: &Digest, seq: Option<u64>) -> DecisionReplay {
+        let any = |result: &str| self.asked.iter().any(|asked| asked.result() == result);
         let result = match () {
-            () if !differences.is_empty() || any("differs") => "differs",
+            () if !self.differences.is_empty() || any("differs") => "differs",
             () if any("missing") => "missing",
             () if any("not-compared") => "not-compared",
             () => "same",
         };
         DecisionReplay {
-            seq: point.map(|point| point.seq),
-            request: request.to_string(),
+            seq,
+            request: record.input.request.id.to_string(),
             at: record.input.now,
             record: digest.to_string(),
             result: result.to_owned(),
-            same_engine,
-            differences,
-            opinions,
+            same_engine: self.same_engine,
+            differences: self.differences,
+            opinions: self.asked.into_iter().map(Asked::view).collect(),
         }
-    }
-}
-
-fn replay_opinion(
-    rule: &str,
-    opinion: &Opinion,
-    input: &Input,
-    kept: Option<&Kept>,
-    same_engine: bool,
-) -> OpinionReplay {
-    let mut fuel_replayed = None;
-    let is_gone = kept.is_none() && replay::cannot_be_asked(opinion).is_none();
-    let replayed = match (replay::cannot_be_asked(opinion), kept) {
-        (Some(why), _) => Replayed::NotCompared(why),
-        (None, None) => {
-            Replayed::NotCompared("its component is not there any more, or does not load".to_owned())
-        }
-        (None, Some(kept)) => {
-            let Evaluation { verdict, fuel_used, .. } = ask(&kept.policy, &opinion.config, input);
-            fuel_replayed = Some(fuel_used);
-            replay::compare(opinion, &verdict.into(), fuel_used, same_engine)
-        }
-    };
-    let (result, differences, why) = match replayed {
-        Replayed::NotCompared(why) if is_gone => ("missing", Vec::new(), Some(why)),
-        Replayed::Same => ("same", Vec::new(), None),
-        Replayed::Differs(found) => ("differs", found, None),
-        Replayed::NotCompared(why) => ("not-compared", Vec::new(), Some(why)),
-    };
-    OpinionReplay {
-        rule: rule.to_owned(),
-        policy: opinion.policy.to_string(),
-        version: opinion.version.map(|digest| digest.to_string()),
-        result: result.to_owned(),
-        differences: differences.into_iter().map(DifferenceView::from).collect(),
-        why,
-        said: opinion.answer.words(),
-        fuel_recorded: opinion.fuel_used,
-        fuel_replayed,
     }
 }
 
@@ -300,15 +356,13 @@ impl From<replay::Difference> for DifferenceView {
 
 impl ReplayPage {
     /// Adds a decision; says whether it has to be told.
-    fn count(&mut self, replay: DecisionReplay) -> bool {
+    fn count(&mut self, counted: Counted) -> bool {
         self.decisions += 1;
-        self.evaluations += replay.opinions.iter().filter(|one| one.fuel_replayed.is_some()).count() as u64;
-        self.other_engine += u64::from(!replay.same_engine);
-        if replay.result == "same" {
-            self.same += 1;
-            return false;
-        }
-        self.listed.push(replay);
-        true
+        self.evaluations += counted.evaluations;
+        self.other_engine += u64::from(!counted.same_engine);
+        self.same += u64::from(counted.listed.is_none());
+        let told = counted.listed.is_some();
+        self.listed.extend(counted.listed.map(|listed| *listed));
+        told
     }
 }
