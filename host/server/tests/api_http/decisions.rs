@@ -172,3 +172,21 @@ async fn pages_of_replayed_decisions_add_up() {
         .await
         .assert_problem(404, "not-found");
 }
+
+#[tokio::test]
+async fn a_policy_took_part_where_it_was_asked_and_not_where_somebody_wrote_its_name() {
+    let world = World::start().await;
+    let path = "/api/policies/probes/versions?activate=true";
+    world.upload(path, &world.root, crate::backtest::component("probes")).await.assert_ok();
+    let written = r#","policy":"group-quorum","rule":"prod","record":""#;
+    let policies = json!([{"policy": "probes", "config": {"do": "deny", "text": written}}]);
+    let body = json!({"access_type": "just-in-time", "resources": ["prod"], "policies": policies});
+    world.put("/api/rules/prod", &world.root, body).await.assert_ok();
+    let ann = world.log_in("ann").await;
+    world.ask(&ann).await;
+    assert_eq!(world.decided().await, 0);
+    let history = world.get("/api/decisions?policy=probes&rule=prod", &world.root).await;
+    assert_eq!((&history.assert_ok()["decisions"], &history.json["missing"]), (&json!(1), &json!(0)));
+    let page = world.get("/api/decisions/replay", &world.root).await;
+    assert_eq!((&page.assert_ok()["same"], &page.json["listed"]), (&json!(1), &json!([])));
+}
