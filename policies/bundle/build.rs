@@ -26,11 +26,15 @@ const TARGET: &str = "wasm32-unknown-unknown";
 const TABLES: [(&str, &str, &[&str]); 3] = [
     ("BUILT_IN", "The policies that the gateway comes with.", &["group-quorum", "duration-cap", "bypass"]),
     ("EXAMPLES", "Policies out of `examples/`, for the demo and the tests.", &["four-eyes"]),
-    ("PROBES", "Guests of the runtime's tests and of the benchmark; none is for use.", &["probes", "empty"]),
+    (
+        "PROBES",
+        "Guests of the runtime's tests and of the benchmark; none is for use.",
+        &["probes", "empty", "one-group"],
+    ),
 ];
 
 /// What the components are made of, from the root of the workspace.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     "Cargo.toml",
     "Cargo.lock",
     "rust-toolchain.toml",
@@ -43,6 +47,7 @@ const SOURCES: [&str; 12] = [
     "examples/four-eyes",
     "tests/guests/probes",
     "tests/guests/empty",
+    "tests/guests/one-group",
 ];
 
 fn main() -> ExitCode {

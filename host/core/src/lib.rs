@@ -7,6 +7,8 @@
 //! | [`input`] | everything a policy may see |
 //! | [`verdict`] | one policy's answer |
 //! | [`decision`] | the verdicts of all policies of all rules, combined |
+//! | [`replay`] | a recorded decision against the same policies asked again |
+//! | [`backtest`] | a recorded decision with a candidate in the place of a policy |
 //! | [`people`] | who could meet a requirement |
 //! | [`user`], [`resource`], [`rule`], [`policy`] | what operators configure |
 //! | [`request`] | the life of a request: states, steps, guard-rails |
@@ -16,6 +18,7 @@
 //!
 //! Not here: I/O, async, clocks, randomness. `now` and ids are arguments.
 
+pub mod backtest;
 pub mod decision;
 pub mod duration;
 pub mod entry;
@@ -24,6 +27,7 @@ pub mod input;
 pub mod people;
 pub mod policy;
 pub mod refused;
+pub mod replay;
 pub mod request;
 pub mod resource;
 pub mod rule;

@@ -153,6 +153,11 @@ pub enum FaultCode {
 }
 
 impl FaultCode {
+    /// Whether a busy machine can cause it; the others come back every time.
+    pub fn may_pass(self) -> bool {
+        matches!(self, Self::Deadline | Self::Host)
+    }
+
     /// The code as it is written everywhere.
     pub fn as_str(self) -> &'static str {
         match self {

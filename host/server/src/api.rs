@@ -11,7 +11,9 @@
 mod access;
 mod answer;
 mod audit;
+mod backtest;
 mod body;
+mod decisions;
 mod document;
 mod events;
 mod fingerprint;
@@ -114,6 +116,8 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(policies::load).layer(component))
         .routes(routes!(policies::activate))
         .routes(routes!(policies::roll_back))
+        .routes(routes!(backtest::offer).layer(component))
+        .routes(routes!(backtest::page))
         .routes(routes!(users::list))
         .routes(routes!(users::show, users::save))
         .routes(routes!(groups::list))
@@ -121,7 +125,10 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(audit::entries))
         .routes(routes!(audit::verify))
         .routes(routes!(audit::export))
-        .routes(routes!(audit::decision))
+        .routes(routes!(decisions::history))
+        .routes(routes!(decisions::replay_page))
+        .routes(routes!(decisions::show))
+        .routes(routes!(decisions::replay))
 }
 
 async fn not_found(uri: Uri) -> Problem {

@@ -5,16 +5,18 @@
 //! | `client`, `events`, `view` | the gateway's answers, and the choke point that cleans what is shown |
 //! | `credentials`, `environment` | who asks, and where the gateway is |
 //! | `wait`, `run`, `terminal` | waiting for a decision, and the session after it |
-//! | `screen`, `words`, `exit` | what people and programs see |
+//! | `screen`, `words`, `exit`, `bar` | what people and programs see |
 //! | the others | one verb each |
 //!
 //! Not here: any rule about who may do what. The gateway says that.
 
 mod admin;
 mod audit;
+mod bar;
 pub(crate) mod client;
 mod connect;
 mod credentials;
+mod decisions;
 mod environment;
 mod events;
 mod exec;
@@ -26,6 +28,7 @@ mod run;
 mod screen;
 mod serve;
 mod sessions;
+mod since;
 pub mod terminal;
 mod view;
 mod wait;
@@ -80,6 +83,8 @@ enum Verb {
     Admin(admin::Admin),
     #[command(subcommand)]
     Policy(policy::Policy),
+    #[command(subcommand)]
+    Decisions(decisions::Decisions),
     #[command(subcommand)]
     Audit(audit::Audit),
     Serve(Box<serve::Serve>),
@@ -175,6 +180,7 @@ impl Verb {
             Self::Me => login::me(context).await,
             Self::Admin(admin) => admin.run(context).await,
             Self::Policy(policy) => policy.run(context).await,
+            Self::Decisions(decisions) => decisions.run(context).await,
             Self::Audit(audit) => audit.run(context).await,
             Self::Serve(serve) => serve.run(context).await,
             Self::Setup(setup) => setup.run(context).await,

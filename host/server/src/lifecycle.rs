@@ -5,13 +5,17 @@
 //! Not here: what follows in the world (messages, sessions, timers). Reconcilers
 //! do that from the ledger, so that a crash between two points loses nothing.
 
+mod backtest;
+mod compiled;
 mod configure;
 mod evaluate;
 mod explain;
 mod policies;
+mod replay;
 mod requests;
 mod sessions;
 mod view;
+mod walk;
 
 use std::sync::Arc;
 
@@ -24,10 +28,14 @@ use quorate_core::user::User;
 use quorate_policy::{Active, LoadError, Runtime};
 use tokio::sync::Notify;
 
+pub use self::backtest::{BacktestPage, Became, Cell, Flip};
+pub use self::compiled::Candidate;
 pub use self::configure::Warning;
 pub use self::explain::{Explanation, PolicySaid};
+pub use self::replay::{DecisionReplay, DifferenceView, Gap, OpinionReplay, ReplayPage};
 pub use self::requests::{Ask, AskedAccess, Ballot};
 pub use self::view::{Ended, FindingView, Granted, RequestView, WaitingView};
+pub use self::walk::{PAGE_POINTS_MAX, Slice};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ledger::{Append, AppendError, Key, Ledger, ReadError};
@@ -44,6 +52,7 @@ struct Inner {
     ledger: Ledger,
     runtime: Runtime,
     active: Active,
+    compiled: compiled::Compiled,
     clock: Clock,
     config: Config,
     /// Held while a policy version is appended and put into the active set, so
@@ -161,6 +170,7 @@ impl Lifecycle {
             ledger,
             runtime,
             active: Active::default(),
+            compiled: compiled::Compiled::default(),
             clock,
             config,
             swapping: tokio::sync::Mutex::new(()),

@@ -10,10 +10,14 @@
 
 #[path = "api_http/access.rs"]
 mod access;
+#[path = "api_http/backtest.rs"]
+mod backtest;
 #[path = "api_http/bad_input.rs"]
 mod bad_input;
 #[path = "api_http/configure.rs"]
 mod configure;
+#[path = "api_http/decisions.rs"]
+mod decisions;
 #[path = "api_http/events.rs"]
 mod events;
 #[path = "api_http/identity.rs"]

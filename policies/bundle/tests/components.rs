@@ -36,7 +36,10 @@ fn fits_the_contract(component: &[u8]) -> anyhow::Result<()> {
 #[test]
 fn the_tables_name_each_policy_once() {
     let names: Vec<&str> = all().map(|bundled| bundled.name).collect();
-    assert_eq!(names, ["group-quorum", "duration-cap", "bypass", "four-eyes", "probes", "empty"]);
+    assert_eq!(
+        names,
+        ["group-quorum", "duration-cap", "bypass", "four-eyes", "probes", "empty", "one-group"]
+    );
     assert!(all().all(|bundled| !bundled.description.is_empty()));
 }
 

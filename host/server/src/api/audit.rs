@@ -7,7 +7,6 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use quorate_core::Timestamp;
-use quorate_core::decision::Record;
 use quorate_core::entry::{Actor, Entry, Stream};
 use quorate_core::ids::{Digest, UserId};
 use serde::{Deserialize, Serialize};
@@ -15,7 +14,7 @@ use tokio::sync::{Semaphore, mpsc};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Auditor;
-use super::body::{Path, Query};
+use super::body::Query;
 use super::page::{Listed, limit};
 use super::problem::Problem;
 use crate::app::App;
@@ -189,23 +188,6 @@ pub(super) async fn export(_: Auditor, State(app): State<App>) -> Result<Respons
         (header::CONTENT_DISPOSITION, "attachment; filename=\"quorate-ledger.ndjson\""),
     ];
     Ok((headers, Body::from_stream(lines)).into_response())
-}
-
-/// The record of a decision
-///
-/// Everything the policies saw and what each said.
-#[utoipa::path(get, path = "/api/decisions/{digest}", tag = "audit", security(("token" = ["auditor"])),
-    params(("digest" = String, Path, description = "Which")), responses((status = 200, body = Object)))]
-pub(super) async fn decision(
-    _: Auditor,
-    State(app): State<App>,
-    Path(digest): Path<Digest>,
-) -> Result<Response, Problem> {
-    let bytes = app.ledger.blob(&digest)?;
-    // Components are kept in the same place.
-    let record = bytes.filter(|bytes| serde_json::from_slice::<Record>(bytes).is_ok());
-    let record = record.ok_or_else(|| Problem::not_found("decision", &digest.short()))?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], record).into_response())
 }
 
 impl EntryQuery {

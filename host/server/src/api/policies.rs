@@ -21,7 +21,7 @@ use super::problem::Problem;
 use crate::app::App;
 
 /// The shortest beginning of a digest that stands for it, in digits.
-const PREFIX_DIGITS_MIN: usize = 8;
+pub(super) const PREFIX_DIGITS_MIN: usize = 8;
 
 /// The largest body of a component; the runtime's own, smaller limit has the better
 /// message.

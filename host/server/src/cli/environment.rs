@@ -28,9 +28,17 @@ impl Environment {
 
     /// The folder in which this program keeps what belongs to the person.
     pub(super) fn config_folder(&self) -> Option<PathBuf> {
-        let of_desktop = self.get("XDG_CONFIG_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
-        let folder =
-            of_desktop.or_else(|| self.get("HOME").map(|home| PathBuf::from(home).join(".config")))?;
+        self.folder("XDG_CONFIG_HOME", ".config")
+    }
+
+    /// The folder in which it keeps what can be made again.
+    pub(super) fn cache_folder(&self) -> Option<PathBuf> {
+        self.folder("XDG_CACHE_HOME", ".cache")
+    }
+
+    fn folder(&self, variable: &str, at_home: &str) -> Option<PathBuf> {
+        let of_desktop = self.get(variable).map(PathBuf::from).filter(|folder| folder.is_absolute());
+        let folder = of_desktop.or_else(|| self.get("HOME").map(|home| PathBuf::from(home).join(at_home)))?;
         Some(folder.join("quorate"))
     }
 }

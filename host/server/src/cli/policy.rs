@@ -1,5 +1,6 @@
-//! `quorate policy`: look into a component, load it, switch to it and back.
+//! `quorate policy`: look into a component, try it, load it, switch to it and back.
 
+mod backtest;
 mod bench;
 mod check;
 mod component;
@@ -28,6 +29,7 @@ Examples:
   quorate policy load four-eyes.wasm --name four-eyes --activate --reason 'four eyes on production'
   quorate policy list
   quorate policy inspect four-eyes                      # what the gateway knows of it
+  quorate policy backtest four-eyes.wasm --policy group-quorum   # what would it have decided?
   quorate policy rollback four-eyes --reason 'too strict'")]
 pub(super) enum Policy {
     /// Ask a component one thing; no gateway needed
@@ -50,6 +52,7 @@ pub(super) enum Policy {
     Rollback(Rollback),
     /// Say what a component is: a file here, or a policy on the gateway
     Inspect(Inspect),
+    Backtest(backtest::Backtest),
 }
 
 /// A component to be loaded.
@@ -132,6 +135,7 @@ impl Policy {
                     .result(answer.raw(), || format!("version {active} of policy {name} decides again\n"))
             }
             Self::Inspect(Inspect { what }) => inspect::run(context, &what).await,
+            Self::Backtest(backtest) => backtest.run(context).await,
         }
     }
 }

@@ -345,7 +345,7 @@ pub(super) fn unreadable(error: &serde_json::Error) -> ReadError {
     ReadError::Unreadable(error.to_string())
 }
 
-fn parse<T: FromStr<Err: fmt::Display>>(name: &str) -> Result<T, ReadError> {
+pub(super) fn parse<T: FromStr<Err: fmt::Display>>(name: &str) -> Result<T, ReadError> {
     name.parse().map_err(|error: T::Err| ReadError::Unreadable(error.to_string()))
 }
 

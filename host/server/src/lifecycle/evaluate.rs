@@ -79,7 +79,7 @@ impl Inner {
             Some(group) if rules.is_empty() => Decision::standing(group.clone()),
             _ => Decision::combine(&opinions),
         };
-        if decision.faults().iter().any(|one| may_pass(one.fault.code)) {
+        if decision.faults().iter().any(|one| one.fault.code.may_pass()) {
             let retry = after(now, RETRY_SECONDS);
             decision.revisit_at = Some(decision.revisit_at.map_or(retry, |at| at.min(retry)));
         }
@@ -223,9 +223,4 @@ fn ask(used: &PolicyUse, active: &ActiveSet, input: &Input) -> Opinion {
         fuel_used: evaluation.fuel_used,
         log: evaluation.log,
     }
-}
-
-/// Faults that a busy machine can cause; the others come back every time.
-fn may_pass(code: FaultCode) -> bool {
-    matches!(code, FaultCode::Deadline | FaultCode::Host)
 }

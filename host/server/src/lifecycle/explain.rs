@@ -3,7 +3,6 @@
 
 use quorate_core::decision::{Answer, Record};
 use quorate_core::ids::RequestId;
-use quorate_core::verdict::{Outcome, Requirement};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -70,7 +69,7 @@ impl Lifecycle {
                 policy: opinion.policy.to_string(),
                 version: opinion.version.map(|digest| digest.to_string()),
                 config: serde_json::from_str(&opinion.config).unwrap_or_default(),
-                said: said(&opinion.answer),
+                said: opinion.answer.words(),
                 findings: findings(&opinion.answer),
                 fuel_used: opinion.fuel_used,
                 log: opinion.log.clone(),
@@ -82,29 +81,6 @@ impl Lifecycle {
             engine: Some(record.engine.clone()),
             decided_at: Some(record.input.now),
         })
-    }
-}
-
-fn said(answer: &Answer) -> String {
-    let verdict = match answer {
-        Answer::Fault(fault) => return format!("did not answer: {fault}"),
-        Answer::Verdict(verdict) => verdict,
-    };
-    match &verdict.outcome {
-        Outcome::Abstain => "has nothing to say".to_owned(),
-        Outcome::Approve => "approves".to_owned(),
-        Outcome::Bypass(why) => format!("approves without waiting: {why}"),
-        Outcome::Deny(why) => format!("denies: {why}"),
-        Outcome::Wait(ways) => {
-            let ways: Vec<String> = (ways.iter())
-                .map(|way| way.iter().map(Requirement::words).collect::<Vec<_>>().join(" and "))
-                .collect();
-            if ways.is_empty() {
-                "waits for time to pass".to_owned()
-            } else {
-                format!("waits for {}", ways.join("; or "))
-            }
-        }
     }
 }
 

@@ -1,0 +1,310 @@
+//! `quorate policy backtest`: what a candidate would have decided, over everything that
+//! was decided.
+//!
+//! The gateway answers page by page; here they are added up, written down after each
+//! page so that an interrupted run goes on where it was, and shown.
+
+mod picture;
+mod report;
+mod tally;
+mod text;
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use quorate_core::ids::{Digest, PolicyName, RuleName};
+use serde_json::Value;
+
+use self::tally::{Page, Run, Saved};
+use super::read;
+use crate::cli::Context;
+use crate::cli::bar::Bar;
+use crate::cli::client::{Gateway, Query};
+use crate::cli::exit::{Ending, Exit, Failure};
+use crate::cli::since::Since;
+use crate::cli::wait::Interrupt;
+use crate::cli::words;
+
+/// Try a candidate on every recorded decision
+///
+/// Every decision in which the policy took part is made again with the candidate in its
+/// place: same input, same config, and what other policies said stays. Nothing follows from
+/// it, and the ledger does not hear of it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  quorate policy backtest four-eyes.wasm --policy group-quorum
+  quorate policy backtest group-quorum@3f9a0c21 --since 90d --html report.html
+  quorate policy backtest new.wasm --policy group-quorum --rule prod --json
+  quorate policy backtest new.wasm --policy group-quorum --resume    # after Ctrl-C
+
+Those that would newly let somebody in come first, one by one. Where records of decisions are
+missing it refuses: what is not there cannot be tried.")]
+pub(crate) struct Backtest {
+    /// The candidate: a component, or a version that the gateway has
+    #[arg(value_name = "FILE|NAME@DIGEST")]
+    candidate: String,
+    /// In whose place [default: the file's name, or NAME]
+    #[arg(long)]
+    policy: Option<PolicyName>,
+    /// Under this rule only
+    #[arg(long)]
+    rule: Option<RuleName>,
+    /// Only decisions made since then: 90d, 12h, or a time
+    #[arg(long, value_name = "SPAN|TIME")]
+    since: Option<Since>,
+    /// Write the whole result to this file as JSON; `--json` alone prints it
+    #[arg(long, value_name = "FILE")]
+    json_file: Option<PathBuf>,
+    /// Write a report to this file: one page that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Go on where a run of the same was interrupted
+    #[arg(long)]
+    resume: bool,
+    /// Go on although records of decisions are missing
+    #[arg(long)]
+    allow_gaps: bool,
+}
+
+/// What is tried in whose place.
+struct Candidate {
+    policy: PolicyName,
+    /// Its digest, or a beginning of it.
+    digest: String,
+    /// The component, where it is a file here.
+    bytes: Option<Vec<u8>>,
+}
+
+impl Backtest {
+    /// Runs the verb.
+    pub(crate) async fn run(self, context: &Context) -> Ending {
+        let gateway = context.gateway()?;
+        let candidate = self.candidate()?;
+        for file in [&self.json_file, &self.html].into_iter().flatten() {
+            // Known before a long run, not after it.
+            check_writable(file)?;
+        }
+        let mut interrupt = Interrupt::listen()?;
+        candidate.offer(&gateway).await?;
+        let store = Store::of(context, &self, &candidate, gateway.address());
+        let mut run = match store.load(self.resume) {
+            Some(saved) => {
+                context.screen.say(&format!("going on after {} decisions", text::grouped(saved.run.done())));
+                saved
+            }
+            None => self.begin(context, &gateway, &candidate).await?,
+        };
+        self.refuse_gaps(&run.run)?;
+        let ended = self.pages(context, &gateway, &candidate, &mut run, &store, &mut interrupt).await;
+        if let Err(failure) = ended {
+            if run.run.done() > 0 && failure.exit != Exit::Usage && store.save(&run).is_ok() {
+                let message = format!("{}; the same command with --resume goes on here", failure.message);
+                return Err(Failure { message, ..failure });
+            }
+            return Err(failure);
+        }
+        run.run.sort();
+        self.show(context, &run.run)?;
+        store.forget();
+        Ok(0)
+    }
+
+    fn candidate(&self) -> Result<Candidate, Failure> {
+        let file = Path::new(&self.candidate);
+        if let Some((name, digest)) = self.candidate.split_once('@').filter(|_| !file.is_file()) {
+            let name: PolicyName = name.parse().map_err(|error| Failure::usage(format!("{error}")))?;
+            let digest = super::digest_prefix(digest)
+                .map_err(|why| Failure::usage(format!("`{}`: {why} behind the @", self.candidate)))?;
+            let policy = self.policy.clone().unwrap_or(name);
+            return Ok(Candidate { policy, digest, bytes: None });
+        }
+        let bytes = read(file)?;
+        let stem = file.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
+        let policy =
+            self.policy.clone().or(stem).ok_or_else(|| {
+                Failure::usage("say with --policy in whose place the candidate is to be tried")
+            })?;
+        Ok(Candidate { policy, digest: Digest::of(&bytes).to_string(), bytes: Some(bytes) })
+    }
+
+    async fn begin(
+        &self,
+        context: &Context,
+        gateway: &Gateway,
+        candidate: &Candidate,
+    ) -> Result<Saved, Failure> {
+        let since = self.since.as_ref().map(|since| since.at(context.clock.now()));
+        let mut query: Query<'_> = vec![("policy", candidate.policy.to_string())];
+        query.extend(self.rule.as_ref().map(|rule| ("rule", rule.to_string())));
+        query.extend(since.map(|since| ("since", since.to_string())));
+        let history = gateway.get(&["decisions"], query).await?;
+        let number = |name: &str| history.raw().get(name).and_then(Value::as_u64).unwrap_or(0);
+        let run = Run {
+            candidate: candidate.digest.clone(),
+            policy: candidate.policy.to_string(),
+            rule: self.rule.as_ref().map(ToString::to_string),
+            since,
+            until: context.clock.now(),
+            total: number("decisions"),
+            missing: number("missing"),
+            ..Run::default()
+        };
+        Ok(Saved { run, after: 0, head: number("head") })
+    }
+
+    fn refuse_gaps(&self, run: &Run) -> Result<(), Failure> {
+        let missing = run.missing.max(run.gap_count);
+        if missing == 0 || self.allow_gaps {
+            return Ok(());
+        }
+        let first = run.gaps.first().map(|gap| format!(" (the first is about request {})", gap.request));
+        Err(Failure::failed(format!(
+            "the history is not complete: {} of {} decisions in which policy {} took part have no record that can be read{}; \
+             --allow-gaps leaves them out",
+            text::grouped(missing),
+            text::grouped(run.total),
+            run.policy,
+            first.unwrap_or_default()
+        )))
+    }
+
+    async fn pages(
+        &self,
+        context: &Context,
+        gateway: &Gateway,
+        candidate: &Candidate,
+        saved: &mut Saved,
+        store: &Store,
+        interrupt: &mut Interrupt,
+    ) -> Result<(), Failure> {
+        let bar = Bar::start(&context.screen, saved.run.done(), saved.run.total);
+        loop {
+            let page: Page = tokio::select! {
+                page = candidate.page(gateway, saved) => page?,
+                () = interrupt.pressed() => {
+                    let (done, total) = (saved.run.done(), saved.run.total);
+                    let message = format!("interrupted after {done} of {total} decisions");
+                    return Err(Failure::new(Exit::Cancelled, message));
+                }
+            };
+            let next = page.next.filter(|next| *next > saved.after);
+            saved.run.add(page);
+            bar.set(saved.run.done(), format!("{} let in", text::grouped(saved.run.changed("lets-in"))));
+            self.refuse_gaps(&saved.run)?;
+            let Some(next) = next else { return Ok(()) };
+            saved.after = next;
+            // A program that is killed goes on from here too.
+            let _ = store.save(saved);
+        }
+    }
+
+    fn show(&self, context: &Context, run: &Run) -> Result<(), Failure> {
+        let value = run.json();
+        if let Some(file) = &self.json_file {
+            write(file, &format!("{}\n", words::json_text(&value, true)))?;
+        }
+        if let Some(file) = &self.html {
+            write(file, &report::page(run))?;
+        }
+        let cleaned: Run = run.cleaned()?;
+        let _ = context.screen.result(&value, || text::of(&cleaned, context.screen.width));
+        Ok(())
+    }
+}
+
+impl Candidate {
+    /// Sees to it that the gateway has it.
+    async fn offer(&self, gateway: &Gateway) -> Result<(), Failure> {
+        let Some(bytes) = &self.bytes else { return Ok(()) };
+        let path = ["policies", self.policy.as_str(), "candidates"];
+        gateway.upload(&path, Vec::new(), bytes.clone()).await.map(drop).map_err(|failure| {
+            if failure.code() == Some("not-found") {
+                let message =
+                    format!("{}: say with --policy in whose place it is to be tried", failure.message);
+                return Failure { message, ..failure };
+            }
+            failure
+        })
+    }
+
+    async fn page(&self, gateway: &Gateway, saved: &Saved) -> Result<Page, Failure> {
+        let mut query: Query<'_> = vec![
+            ("candidate", self.digest.clone()),
+            ("after", saved.after.to_string()),
+            ("until", saved.head.to_string()),
+        ];
+        query.extend(saved.run.rule.clone().map(|rule| ("rule", rule)));
+        query.extend(saved.run.since.map(|since| ("since", since.to_string())));
+        let path = ["policies", self.policy.as_str(), "backtest"];
+        let answer = match gateway.get(&path, query.clone()).await {
+            // It was not used for long, or the gateway was started again.
+            Err(failure) if failure.code() == Some("not-found") && self.bytes.is_some() => {
+                self.offer(gateway).await?;
+                gateway.get(&path, query).await?
+            }
+            answer => answer?,
+        };
+        // As it came: what is shown is cleaned when it is shown.
+        serde_json::from_value(answer.raw().clone()).map_err(|error| {
+            Failure::failed(format!(
+                "the gateway's answer is not understood ({error}): is this program as new as the gateway?"
+            ))
+        })
+    }
+}
+
+/// Where an interrupted run is written down.
+struct Store(Option<PathBuf>);
+
+impl Store {
+    /// One file for each candidate, filter and gateway.
+    fn of(context: &Context, asked: &Backtest, candidate: &Candidate, address: &str) -> Self {
+        let since = asked.since.as_ref().map_or("", |since| &since.typed);
+        let rule = asked.rule.as_ref().map_or("", RuleName::as_str);
+        let parts = [address, candidate.policy.as_str(), &candidate.digest, rule, since];
+        let name = Digest::of_parts(parts.map(str::as_bytes)).short();
+        let folder = context.environment.cache_folder();
+        Self(folder.map(|folder| folder.join("backtest").join(format!("{name}.json"))))
+    }
+
+    fn load(&self, wanted: bool) -> Option<Saved> {
+        let bytes = std::fs::read(self.0.as_ref().filter(|_| wanted)?).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    fn save(&self, saved: &Saved) -> std::io::Result<()> {
+        let Some(file) = &self.0 else {
+            return Err(std::io::Error::other("there is no folder to keep it in"));
+        };
+        let folder = file.parent().unwrap_or(Path::new("."));
+        let mut make = std::fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(make.recursive(true), 0o700).create(folder)?;
+        let bytes = serde_json::to_vec(saved)?;
+        // Replaced all at once, and readable by nobody else: it says who asked for what.
+        let new = tempfile::NamedTempFile::new_in(folder)?;
+        std::fs::write(new.path(), bytes)?;
+        new.persist(file).map_err(|error| error.error)?;
+        Ok(())
+    }
+
+    fn forget(&self) {
+        if let Some(file) = &self.0 {
+            let _ = std::fs::remove_file(file);
+        }
+    }
+}
+
+fn check_writable(file: &Path) -> Result<(), Failure> {
+    std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(file)
+        .map(drop)
+        .map_err(|error| Failure::usage(format!("`{}` cannot be written: {error}", file.display())))
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(file, text)
+        .map_err(|error| Failure::failed(format!("`{}` cannot be written: {error}", file.display())))
+}
