@@ -26,6 +26,11 @@ impl Environment {
         self.get(name)?.to_str()
     }
 
+    /// The names of all that are set.
+    pub(super) fn names(&self) -> impl Iterator<Item = &OsStr> {
+        self.0.keys().map(OsString::as_os_str)
+    }
+
     /// The folder in which this program keeps what belongs to the person.
     pub(super) fn config_folder(&self) -> Option<PathBuf> {
         let of_desktop = self.get("XDG_CONFIG_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());

@@ -1,6 +1,9 @@
-//! `quorate policy`: look into a component, load it, switch to it and back.
+//! `quorate policy`: make a policy, look into a component, load it, switch to it and back.
 
+pub(super) mod build;
+mod docs;
 mod inspect;
+mod new;
 
 use std::path::{Path, PathBuf};
 
@@ -14,16 +17,23 @@ use super::client::{Answer, Gateway};
 use super::exit::{Ending, Failure};
 use super::words;
 
-/// Load policies and switch between their versions
+/// Write policies, load them and switch between their versions
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
+  quorate policy new my-policy                          # a project with a template, no gateway needed
+  quorate policy build                                  # in the project: makes my-policy.wasm
+  quorate policy docs my-policy.wasm                    # a README made from it
   quorate policy inspect four-eyes.wasm                 # the gateway's own checks, here
   quorate policy load four-eyes.wasm --name four-eyes --activate --reason 'four eyes on production'
   quorate policy list
   quorate policy inspect four-eyes                      # what the gateway knows of it
   quorate policy rollback four-eyes --reason 'too strict'")]
 pub(super) enum Policy {
+    New(new::New),
+    Build(build::Build),
+    Schema(docs::Schema),
+    Docs(docs::Docs),
     /// Check a component and add it as a version of a policy
     Load(Load),
     /// List policies
@@ -92,6 +102,10 @@ impl Policy {
     /// Runs the verb.
     pub(super) async fn run(self, context: &Context) -> Ending {
         match self {
+            Self::New(new) => new.run(context),
+            Self::Build(build) => build.run(context).await,
+            Self::Schema(schema) => schema.run(context).await,
+            Self::Docs(docs) => docs.run(context).await,
             Self::Load(load) => load.run(context, &context.gateway()?).await,
             Self::List => list(context, &context.gateway()?).await,
             Self::Activate(Activate { name, digest, reason }) => {
