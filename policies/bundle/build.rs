@@ -82,7 +82,8 @@ fn bundle() -> anyhow::Result<()> {
     }
     fs::write(out.join("bundled.rs"), code)?;
     let kit = manifests.iter().find(|manifest| manifest["name"] == "quorate-kit");
-    fs::write(out.join("project.rs"), project::tables(&root, kit.context("the workspace has no kit")?)?)?;
+    let kit = kit.context("the workspace has no kit")?;
+    fs::write(out.join("project.rs"), project::tables(&root, &out, kit, cargo)?)?;
     Ok(())
 }
 

@@ -6,35 +6,56 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
+use wit_bindgen_core::{Files, WorldGenerator as _, wit_parser::Resolve};
+use wit_bindgen_rust::{Opts, WithOption};
 
 const KIT: &str = "quorate-kit";
 /// What a project depends on besides the kit.
 const DIRECT: [&str; 2] = ["schemars", "serde"];
-/// Where the kit looks for the contract, in this workspace and in a project.
-const CONTRACT: (&str, &str) = ("\"../../wit/v1\"", "\"../wit\"");
+/// Where the kit has the contract's exports made by a macro. A project has what comes out
+/// of it instead: the macro's crates are most of what would have to be compiled.
+const MACRO: &str = r#"wit_bindgen::generate!({
+    path: "../../wit/v1",
+    world: "approval-policy-v1",
+    with: { "quorate:policy/types@1.0.0": crate },
+    pub_export_macro: true,
+    export_macro_name: "__export",
+    default_bindings_module: "quorate_kit::__contract",
+});
+"#;
+/// The crate of the macro, and the feature that brings it.
+const GENERATOR: (&str, &str) = ("wit-bindgen", "macros");
+/// Stands for the project's name.
+const PROJECT: &str = "zzz-project";
 
-/// The Rust code of the tables.
-pub(crate) fn tables(root: &Path, kit: &Value) -> anyhow::Result<String> {
+/// The Rust code of the tables. `cargo` is one that works in a folder.
+pub(crate) fn tables(
+    root: &Path,
+    out: &Path,
+    kit: &Value,
+    cargo: fn(&Path) -> Command,
+) -> anyhow::Result<String> {
     let folder = root.join("policies/kit");
+    let kit = &without_generator(kit);
     let mut code = String::new();
     writeln!(code, "/// The kit, as a project has it in `kit/`.\npub const KIT: &[Source] = &[")?;
     entry(&mut code, "Cargo.toml", &manifest(kit)?)?;
-    let (mut files, mut contracts) = (Vec::new(), 0);
+    let (mut files, mut expanded) = (Vec::new(), 0);
+    let bindings = bindings(root)?;
     sources(&folder.join("src"), &mut files)?;
     for file in files {
         let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        contracts += text.matches(CONTRACT.0).count();
+        expanded += text.matches(MACRO).count();
         let path = file.strip_prefix(&folder)?.to_string_lossy().replace('\\', "/");
-        entry(&mut code, &path, &text.replace(CONTRACT.0, CONTRACT.1))?;
+        entry(&mut code, &path, &text.replace(MACRO, &bindings))?;
     }
     writeln!(code, "];")?;
-    if contracts != 1 {
-        bail!(
-            "the kit names the contract's folder {contracts} times, not once: a project's kit would not find it"
-        );
+    if expanded != 1 {
+        bail!("the kit makes its exports otherwise than written down in the bundle's build/project.rs");
     }
     let contract = fs::read_to_string(root.join("wit/v1/policy.wit")).context("cannot read the contract")?;
     text(&mut code, "CONTRACT", "The contract, `wit/policy.wit` in a project.", &contract)?;
@@ -45,12 +66,8 @@ pub(crate) fn tables(root: &Path, kit: &Value) -> anyhow::Result<String> {
         &direct(kit)?,
     )?;
     let lock = fs::read_to_string(root.join("Cargo.lock")).context("cannot read the lock file")?;
-    text(
-        &mut code,
-        "LOCKED",
-        "The packages below a project, as a lock file has them.",
-        &locked(&lock, kit)?,
-    )?;
+    let locked = needed(out, kit, &locked(&lock, kit)?, cargo)?;
+    text(&mut code, "LOCKED", "The packages below a project, as a lock file has them.", &locked)?;
     for (name, key, about) in [
         ("EDITION", "edition", "The edition of Rust that the kit is written in."),
         ("RUST_VERSION", "rust_version", "The oldest compiler that the kit is built with."),
@@ -58,6 +75,66 @@ pub(crate) fn tables(root: &Path, kit: &Value) -> anyhow::Result<String> {
         text(&mut code, name, about, kit[key].as_str().context("the kit's manifest says too little")?)?;
     }
     Ok(code)
+}
+
+/// What the kit's macro makes of the contract.
+fn bindings(root: &Path) -> anyhow::Result<String> {
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_path(root.join("wit/v1"))?;
+    let world = resolve.select_world(&[package], Some("approval-policy-v1"))?;
+    let types = ("quorate:policy/types@1.0.0".to_owned(), WithOption::Path("crate".to_owned()));
+    let generator = Opts {
+        format: true,
+        with: vec![types],
+        pub_export_macro: true,
+        export_macro_name: Some("__export".to_owned()),
+        default_bindings_module: Some("quorate_kit::__contract".to_owned()),
+        ..Opts::default()
+    };
+    let mut files = Files::default();
+    generator.build().generate(&mut resolve, world, &mut files)?;
+    let (_, text) = files.iter().next().context("the contract gives no code")?;
+    Ok(std::str::from_utf8(text)?.to_owned())
+}
+
+/// The kit's package without the crates of its macro.
+fn without_generator(kit: &Value) -> Value {
+    let mut kit = kit.clone();
+    for needed in kit["dependencies"].as_array_mut().into_iter().flatten() {
+        if needed["name"] == GENERATOR.0 {
+            let features = needed["features"].as_array().into_iter().flatten();
+            needed["features"] =
+                features.filter(|feature| **feature != json!(GENERATOR.1)).cloned().collect();
+        }
+    }
+    kit
+}
+
+/// Of the packages in `locked` those that a project needs: cargo says which, of a project
+/// that has nothing but a manifest.
+fn needed(out: &Path, kit: &Value, locked: &str, cargo: fn(&Path) -> Command) -> anyhow::Result<String> {
+    let folder = out.join("project");
+    for inside in ["src", "kit/src"] {
+        fs::create_dir_all(folder.join(inside))?;
+        fs::write(folder.join(inside).join("lib.rs"), "")?;
+    }
+    let edition = kit["edition"].as_str().unwrap_or_default();
+    let project = format!(
+        "[package]\nname = {PROJECT:?}\nversion = \"0.0.0\"\nedition = {edition:?}\n[workspace]\n\
+         [dependencies]\n{KIT} = {{ path = \"kit\" }}\n{}",
+        direct(kit)?
+    );
+    fs::write(folder.join("Cargo.toml"), project)?;
+    fs::write(folder.join("kit/Cargo.toml"), manifest(kit)?)?;
+    let lock = folder.join("Cargo.lock");
+    fs::write(&lock, format!("version = 4\n{locked}"))?;
+    let said = cargo(&folder).args(["metadata", "--offline", "--format-version", "1"]).output()?;
+    if !said.status.success() {
+        bail!("cargo does not resolve a policy project: {}", String::from_utf8_lossy(&said.stderr));
+    }
+    let lock = fs::read_to_string(lock)?;
+    let blocks = lock.split("\n[[package]]\n").skip(1).filter(|block| !block.contains(PROJECT));
+    Ok(blocks.map(|block| format!("\n[[package]]\n{}\n", block.trim_end())).collect())
 }
 
 fn entry(code: &mut String, path: &str, text: &str) -> anyhow::Result<()> {
