@@ -130,4 +130,9 @@ mod tests {
         assert_eq!(check(&Config { approvals: 1, ..config() })[0].code, "warning-two-eyes");
         assert_eq!(check(&config()), []);
     }
+
+    #[test]
+    fn the_vectors_pass() {
+        quorate_kit::vectors::passes(include_str!("../vectors/four-eyes.yaml"), evaluate, check);
+    }
 }

@@ -8,6 +8,7 @@
 //! | [`load`] | from bytes to a policy, one check after the other |
 //! | [`policy`] | a loaded policy: evaluate, check, what it says about itself |
 //! | [`set`] | the active policies, swapped at once |
+//! | [`vectors`] | an author's vector files on a component |
 //! | `abi` | the versions of the contract, and whether a component keeps to one |
 //! | `engine`, `call`, `permits` | how every call is limited |
 //! | `instances` | a fresh instance for every call |
@@ -31,6 +32,7 @@ pub mod policy;
 mod random;
 pub mod runtime;
 pub mod set;
+pub mod vectors;
 
 pub use limits::Limits;
 pub use load::LoadError;

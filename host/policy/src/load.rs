@@ -12,6 +12,7 @@ use crate::fault::{fault, plain};
 use crate::metadata::Metadata;
 use crate::policy::{Loaded, Policy};
 use crate::runtime::{Runtime, Shared};
+use crate::vectors;
 
 /// Why a component is not a policy here.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,9 @@ pub enum LoadError {
     /// What it says its config looks like is no schema.
     #[error("its config schema is no JSON Schema: {0}")]
     BadSchema(String),
+    /// One of the cases that it carries goes otherwise than its author said.
+    #[error("its own vectors do not pass: {0}")]
+    VectorsFail(String),
     /// The machine could not; the component may be good.
     #[error("it could not be tried: {0}")]
     Host(Fault),
@@ -62,6 +66,7 @@ impl LoadError {
             Self::DoesNotCompile(_) => "does-not-compile",
             Self::DoesNotStart(_) => "does-not-start",
             Self::BadSchema(_) => "bad-schema",
+            Self::VectorsFail(_) => "vectors-fail",
             Self::Host(_) => "host",
         }
     }
@@ -88,7 +93,11 @@ impl Runtime {
         let schema = schema(&loaded.schema().map_err(not_started)?)?;
         let evidence = loaded.evidence().map_err(not_started)?;
         let metadata = Metadata::of(component, &schema);
-        Ok(Policy::new(loaded, digest, component.len(), schema, evidence, metadata))
+        let policy = Policy::new(loaded, digest, component.len(), schema, evidence, metadata);
+        if let Some(text) = vectors::carried(component) {
+            vectors::pass(text, &policy).map_err(LoadError::VectorsFail)?;
+        }
+        Ok(policy)
     }
 }
 

@@ -165,4 +165,9 @@ mod tests {
         assert_eq!(check(&config(&[], &[], true)), []);
         assert_eq!(check(&sre()), []);
     }
+
+    #[test]
+    fn the_vectors_pass() {
+        quorate_kit::vectors::passes(include_str!("../vectors/bypass.yaml"), evaluate, check);
+    }
 }

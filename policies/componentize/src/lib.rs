@@ -101,11 +101,6 @@ pub fn join_vectors<T: AsRef<str>>(files: impl IntoIterator<Item = T>) -> String
     joined
 }
 
-/// The vector files that `component` carries.
-pub fn vectors_of(component: &[u8]) -> Option<&str> {
-    sections::custom(component, VECTORS).and_then(|data| std::str::from_utf8(data).ok())
-}
-
 /// `module` without the exports that free an answer once the host has read it: the
 /// instance ends right after, and its memory with it. Finding and calling them would
 /// cost each evaluation about a twentieth.

@@ -26,26 +26,17 @@ pub(crate) fn without_custom(component: &[u8], goes: impl Fn(&str) -> bool) -> a
     Ok(kept)
 }
 
-/// What the component's own custom section of this name holds.
-pub(crate) fn custom<'c>(component: &'c [u8], name: &str) -> Option<&'c [u8]> {
-    find(component, |named| named == name.as_bytes())
-}
-
 /// Whether a module or component has a custom section of its own whose name begins so.
 pub(crate) fn has_custom(binary: &[u8], prefix: &str) -> bool {
-    find(binary, |named| named.starts_with(prefix.as_bytes())).is_some()
-}
-
-fn find(binary: &[u8], is_it: impl Fn(&[u8]) -> bool) -> Option<&[u8]> {
-    let mut rest = binary.get(HEADER_BYTES..)?;
+    let mut rest = binary.get(HEADER_BYTES..).unwrap_or_default();
     while let Some((&id, after_id)) = rest.split_first() {
-        let (content, after) = sized(after_id)?;
-        match sized(content) {
-            Some((named, data)) if id == CUSTOM && is_it(named) => return Some(data),
-            _ => rest = after,
+        let Some((content, after)) = sized(after_id) else { return false };
+        if id == CUSTOM && sized(content).is_some_and(|(name, _)| name.starts_with(prefix.as_bytes())) {
+            return true;
         }
+        rest = after;
     }
-    None
+    false
 }
 
 /// The bytes that are preceded by their number, and what follows them.

@@ -82,13 +82,6 @@ fn a_component_says_what_it_is_and_carries_its_vectors() {
 }
 
 #[test]
-fn the_vectors_are_found_again() {
-    assert_eq!(vectors_of(&encode(&module(), &METADATA).unwrap()), Some("cases: []\n"));
-    let without = encode(&module(), &Metadata { name: "tiny", ..Metadata::default() }).unwrap();
-    assert_eq!((vectors_of(&without), vectors_of(b""), vectors_of(b"not a component")), (None, None, None));
-}
-
-#[test]
 fn what_is_empty_is_left_out() {
     let component = encode(&module(), &Metadata { name: "tiny", ..Metadata::default() }).unwrap();
     assert_eq!(texts(&component), []);

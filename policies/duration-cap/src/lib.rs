@@ -226,4 +226,9 @@ mod tests {
             "{error}"
         );
     }
+
+    #[test]
+    fn the_vectors_pass() {
+        quorate_kit::vectors::passes(include_str!("../vectors/cap.yaml"), evaluate, check);
+    }
 }

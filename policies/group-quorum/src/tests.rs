@@ -253,3 +253,8 @@ fn where_very_many_ways_are_left_a_finding_says_so() {
     assert_eq!(verdict.findings[0].message, "904 more combinations of groups would do");
     assert_eq!(missing(verdict.outcome).len(), WAYS_MAX);
 }
+
+#[test]
+fn the_vectors_pass() {
+    quorate_kit::vectors::passes(include_str!("../vectors/quorum.yaml"), evaluate, check);
+}

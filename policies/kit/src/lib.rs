@@ -37,6 +37,7 @@
 //! | [`Verdict`] and its parts | what it answers |
 //! | [`AccessDuration`] | a length of access in a config, written `2h` |
 //! | [`testing`] | inputs for an author's tests |
+//! | `vectors` | vector files: what a policy must say, case by case; natively only |
 //!
 //! Not here: a clock, randomness, files, the network. A policy that reaches for
 //! them traps, and a trap is never an approval.
@@ -44,6 +45,8 @@
 mod duration;
 mod input;
 pub mod testing;
+#[cfg(not(target_family = "wasm"))]
+pub mod vectors;
 mod verdict;
 
 #[cfg(target_family = "wasm")]

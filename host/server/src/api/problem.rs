@@ -234,7 +234,8 @@ impl From<LoadError> for Problem {
             | LoadError::ForeignImport(_)
             | LoadError::DoesNotCompile(_)
             | LoadError::DoesNotStart(_)
-            | LoadError::BadSchema(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            | LoadError::BadSchema(_)
+            | LoadError::VectorsFail(_) => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Self::new(status, error.code(), format!("this cannot be a policy: {error}"))
     }

@@ -1,9 +1,11 @@
 //! `quorate policy`: make a policy, look into a component, load it, switch to it and back.
 
 pub(super) mod build;
+mod component;
 mod docs;
 mod inspect;
 mod new;
+mod test;
 
 use std::path::{Path, PathBuf};
 
@@ -34,6 +36,8 @@ pub(super) enum Policy {
     Build(build::Build),
     Schema(docs::Schema),
     Docs(docs::Docs),
+    /// Try vector files on a component; no gateway needed
+    Test(test::Test),
     /// Check a component and add it as a version of a policy
     Load(Load),
     /// List policies
@@ -106,6 +110,7 @@ impl Policy {
             Self::Build(build) => build.run(context).await,
             Self::Schema(schema) => schema.run(context).await,
             Self::Docs(docs) => docs.run(context).await,
+            Self::Test(test) => test.run(context).await,
             Self::Load(load) => load.run(context, &context.gateway()?).await,
             Self::List => list(context, &context.gateway()?).await,
             Self::Activate(Activate { name, digest, reason }) => {
@@ -198,6 +203,14 @@ pub(super) fn active(policy: &Value) -> Option<&str> {
 
 fn short(digest: &str) -> String {
     digest.get(..12).unwrap_or(digest).to_owned()
+}
+
+/// A component that passed every check of the gateway.
+fn loaded(component: &[u8]) -> Result<quorate_policy::Policy, Failure> {
+    runtime()?.load(component).map_err(|error| {
+        let problem = json!({"type": format!("/problems/{}", error.code())});
+        Failure { problem: Some(problem), ..Failure::usage(error.to_string()) }
+    })
 }
 
 /// The policy runtime as the gateway has it, without its folder of compiled components.

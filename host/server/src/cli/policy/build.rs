@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use clap::Args;
 use quorate_componentize::Metadata;
-use quorate_policy::Policy;
+use quorate_policy::{LoadError, Policy};
 use serde_json::{Value, json};
 
 use super::new::Language;
@@ -63,39 +63,37 @@ pub(in crate::cli) struct About {
     entry: Option<String>,
 }
 
-/// A component that passed the gateway's checks, not written anywhere yet.
-pub(in crate::cli) struct Built {
+/// A component as a project's compiler made it, described, and not checked yet.
+pub(in crate::cli) struct Compiled {
     /// What the project says about it.
     pub(in crate::cli) about: About,
     /// What it is written in.
     pub(in crate::cli) language: Language,
     /// Its bytes.
     pub(in crate::cli) component: Vec<u8>,
-    /// It, loaded.
-    pub(in crate::cli) policy: Policy,
-    /// How many vector files it carries.
-    pub(in crate::cli) vector_files: usize,
+    /// The project's vector files, by name.
+    pub(in crate::cli) vectors: Vec<(String, String)>,
 }
 
 impl Build {
     /// Runs the verb.
     pub(in crate::cli) async fn run(self, context: &Context) -> Ending {
         let started = Instant::now();
-        let built = build(context, &self.folder, self.target_dir.as_deref()).await?;
+        let (built, policy) = build(context, &self.folder, self.target_dir.as_deref()).await?;
         let file = self.out.unwrap_or_else(|| match file_name(&built.about.name) {
             name if self.folder == Path::new(".") => PathBuf::from(name),
             name => self.folder.join(name),
         });
         write(&file, &built.component)?;
         let took = started.elapsed();
-        let digest = built.policy.digest();
+        let digest = policy.digest();
         let value = json!({
             "file": file, "bytes": built.component.len(), "digest": digest,
             "name": built.about.name, "version": built.about.version, "language": built.language.name(),
-            "vector_files": built.vector_files, "seconds": (took.as_secs_f64() * 10.0).round() / 10.0,
+            "vector_files": built.vectors.len(), "seconds": (took.as_secs_f64() * 10.0).round() / 10.0,
         });
         context.screen.result(&value, || {
-            let vectors = match built.vector_files {
+            let vectors = match built.vectors.len() {
                 0 => "none: put requests and expectations into vectors/*.yaml".to_owned(),
                 1 => "1 file".to_owned(),
                 many => format!("{many} files"),
@@ -113,53 +111,70 @@ impl Build {
     }
 }
 
-/// Compiles the project in `folder`, describes the component and puts it through the
+/// Compiles the project in `folder` and puts the component, with its vectors, through the
 /// gateway's checks.
 pub(in crate::cli) async fn build(
     context: &Context,
     folder: &Path,
     target: Option<&Path>,
-) -> Result<Built, Failure> {
+) -> Result<(Compiled, Policy), Failure> {
+    let steps = Steps::start(context);
+    let compiled = compiled(folder, target, true, &steps).await?;
+    steps.step("checking it as a gateway would");
+    let component = compiled.component.clone();
+    let policy = tokio::task::spawn_blocking(move || check(&component)).await;
+    let policy = policy.map_err(|error| Failure::failed(error.to_string()))??;
+    Ok((compiled, policy))
+}
+
+/// Compiles the project in `folder` to a component without its vectors, so that they can be
+/// tried one by one.
+pub(in crate::cli) async fn compile(context: &Context, folder: &Path) -> Result<Compiled, Failure> {
+    compiled(folder, None, false, &Steps::start(context)).await
+}
+
+async fn compiled(
+    folder: &Path,
+    target: Option<&Path>,
+    with_vectors: bool,
+    steps: &Steps<'_>,
+) -> Result<Compiled, Failure> {
     let language = language(folder)?;
     let folder = &fs::canonicalize(folder)
         .map_err(|error| Failure::usage(format!("`{}` cannot be read: {error}", folder.display())))?;
     let vectors = vectors(folder)?;
-    let steps = Steps::start(context);
     let (about, compiled) = match language {
-        Language::Rust => rust::compile(folder, target, &steps).await?,
-        Language::JavaScript => javascript::compile(folder, &steps).await?,
-        Language::Python => python::compile(folder, &steps).await?,
+        Language::Rust => rust::compile(folder, target, steps).await?,
+        Language::JavaScript => javascript::compile(folder, steps).await?,
+        Language::Python => python::compile(folder, steps).await?,
     };
-    steps.step("checking it as a gateway would");
-    let joined = quorate_componentize::join_vectors(&vectors);
+    let texts = vectors.iter().filter(|_| with_vectors).map(|(_, text)| text);
     let metadata = Metadata {
         name: &about.name,
         version: &about.version,
         description: &about.description,
         licenses: &about.licenses,
         source: &about.source,
-        vectors: &joined,
+        vectors: &quorate_componentize::join_vectors(texts),
     };
     let component = match language {
         Language::Rust => quorate_componentize::encode(&compiled, &metadata),
         Language::JavaScript | Language::Python => quorate_componentize::describe(&compiled, &metadata),
     };
     let component = component.map_err(|error| Failure::usage(format!("it is no component: {error:#}")))?;
-    let (component, policy) = check(component).await?;
-    Ok(Built { about, language, component, policy, vector_files: vectors.len() })
+    Ok(Compiled { about, language, component, vectors })
 }
 
-/// Loads the component, off the threads that show progress.
-async fn check(component: Vec<u8>) -> Result<(Vec<u8>, Policy), Failure> {
-    let loaded = tokio::task::spawn_blocking(move || {
-        let policy = runtime()?.load(&component).map_err(|error| {
-            let problem = json!({"type": format!("/problems/{}", error.code())});
-            let message = format!("a gateway would refuse it: {error}");
-            Failure { problem: Some(problem), ..Failure::usage(message) }
-        })?;
-        Ok((component, policy))
-    });
-    loaded.await.map_err(|error| Failure::failed(error.to_string()))?
+fn check(component: &[u8]) -> Result<Policy, Failure> {
+    runtime()?.load(component).map_err(|error| {
+        let problem = json!({"type": format!("/problems/{}", error.code())});
+        let help = match error {
+            LoadError::VectorsFail(_) => "; `quorate policy test` tells it as a story",
+            _ => "",
+        };
+        let message = format!("a gateway would refuse it: {error}{help}");
+        Failure { problem: Some(problem), ..Failure::usage(message) }
+    })
 }
 
 /// Which language the project in `folder` is written in, by its manifest.
@@ -189,7 +204,7 @@ fn language(folder: &Path) -> Result<Language, Failure> {
 }
 
 /// The project's vector files, in the order of their names.
-fn vectors(folder: &Path) -> Result<Vec<String>, Failure> {
+fn vectors(folder: &Path) -> Result<Vec<(String, String)>, Failure> {
     let unreadable = |path: &Path, error: std::io::Error| {
         Failure::usage(format!("`{}` cannot be read: {error}", path.display()))
     };
@@ -203,7 +218,11 @@ fn vectors(folder: &Path) -> Result<Vec<String>, Failure> {
     let mut paths = paths.map_err(|error| unreadable(&vectors, error))?;
     paths.retain(|path| path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml"));
     paths.sort();
-    paths.iter().map(|path| fs::read_to_string(path).map_err(|error| unreadable(path, error))).collect()
+    let read = |path: &PathBuf| {
+        let name = format!("vectors/{}", path.file_name().unwrap_or_default().to_string_lossy());
+        Ok((name, fs::read_to_string(path).map_err(|error| unreadable(path, error))?))
+    };
+    paths.iter().map(read).collect()
 }
 
 /// The component's file: the package's name without its scope, in plain letters.

@@ -9,7 +9,7 @@ use clap::Args;
 use quorate_policy::Policy;
 use serde_json::{Value, json};
 
-use super::{build, read, runtime};
+use super::{build, read};
 use crate::cli::Context;
 use crate::cli::exit::{Ending, Failure};
 use crate::cli::words;
@@ -52,8 +52,8 @@ impl Docs {
     /// Runs the verb.
     pub(in crate::cli) async fn run(self, context: &Context) -> Ending {
         let (component, policy) = if self.what.is_dir() {
-            let built = build::build(context, &self.what, None).await?;
-            (built.component, built.policy)
+            let (compiled, policy) = build::build(context, &self.what, None).await?;
+            (compiled.component, policy)
         } else {
             load(&self.what).await?
         };
@@ -69,10 +69,7 @@ impl Docs {
 /// A component, through every check of the gateway.
 async fn load(file: &Path) -> Result<(Vec<u8>, Policy), Failure> {
     let bytes = read(file)?;
-    let loaded = tokio::task::spawn_blocking(move || {
-        let policy = runtime()?.load(&bytes).map_err(|error| Failure::usage(error.to_string()))?;
-        Ok::<_, Failure>((bytes, policy))
-    });
+    let loaded = tokio::task::spawn_blocking(move || super::loaded(&bytes).map(|policy| (bytes, policy)));
     let loaded = loaded.await.map_err(|error| Failure::failed(error.to_string()))?;
     loaded.map_err(|failure| Failure {
         message: format!("`{}`: {}", file.display(), failure.message),
@@ -82,7 +79,7 @@ async fn load(file: &Path) -> Result<(Vec<u8>, Policy), Failure> {
 
 /// A config that the policy accepts: the author's first, or one made from the schema.
 fn example(component: &[u8], policy: &Policy) -> Option<Value> {
-    let of_author = quorate_componentize::vectors_of(component).and_then(first_config);
+    let of_author = quorate_policy::vectors::carried(component).and_then(first_config);
     let made = || markdown::example(policy.schema());
     of_author
         .filter(|config| accepts(policy, config))
@@ -110,7 +107,7 @@ mod tests {
 
     fn built_in(name: &str) -> (Policy, &'static [u8]) {
         let found = quorate_bundle::BUILT_IN.iter().find(|one| one.name == name).unwrap();
-        (runtime().unwrap().load(found.component).unwrap(), found.component)
+        (crate::cli::policy::loaded(found.component).unwrap(), found.component)
     }
 
     fn readme(name: &str) -> String {

@@ -7,7 +7,7 @@ use quorate_core::ids::PolicyName;
 use serde_json::{Value, json};
 use wasmparser::{Parser, Payload};
 
-use super::{read, runtime};
+use super::read;
 use crate::cli::Context;
 use crate::cli::exit::{Ending, Failure};
 use crate::cli::words;
@@ -32,11 +32,7 @@ pub(super) async fn run(context: &Context, what: &str) -> Ending {
 
 /// Puts a component through every check of the gateway.
 fn inspect_file(bytes: &[u8]) -> Result<Value, Failure> {
-    let runtime = runtime()?;
-    let policy = runtime.load(bytes).map_err(|error| {
-        let problem = json!({"type": format!("/problems/{}", error.code())});
-        Failure { problem: Some(problem), ..Failure::usage(error.to_string()) }
-    })?;
+    let policy = super::loaded(bytes)?;
     let (metadata, needs) = (policy.metadata(), policy.evidence());
     Ok(json!({
         "digest": policy.digest(), "bytes": policy.bytes(),

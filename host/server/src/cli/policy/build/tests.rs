@@ -33,8 +33,10 @@ fn vectors_are_taken_in_the_order_of_their_names_and_nothing_else_is() {
         ("vectors/notes.txt", "n"),
         ("vectors/old/c.yaml", "c"),
     ]);
-    assert_eq!(vectors(project.path()).unwrap(), ["a", "b"]);
-    assert_eq!(vectors(folder(&[]).path()).unwrap(), Vec::<String>::new());
+    let pair = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    let expected = [pair("vectors/a.yml", "a"), pair("vectors/b.yaml", "b")];
+    assert_eq!(vectors(project.path()).unwrap(), expected);
+    assert_eq!(vectors(folder(&[]).path()).unwrap(), []);
 }
 
 #[test]
@@ -48,9 +50,9 @@ fn a_component_is_written_whole_over_the_one_before() {
     assert!(nowhere.message.contains("where.wasm"), "{}", nowhere.message);
 }
 
-#[tokio::test]
-async fn what_is_no_policy_is_refused_as_a_gateway_would() {
-    let failure = check(b"\0asm\x01\0\0\0".to_vec()).await.err().unwrap();
+#[test]
+fn what_is_no_policy_is_refused_as_a_gateway_would() {
+    let failure = check(b"\0asm\x01\0\0\0").err().unwrap();
     assert_eq!(failure.code(), Some("not-a-component"));
     assert!(failure.message.starts_with("a gateway would refuse it"), "{}", failure.message);
 }
@@ -75,4 +77,9 @@ fn colours_are_taken_out_of_what_a_compiler_says() {
     let coloured = "\u{1b}[1m\u{1b}[92m   Compiling\u{1b}[0m serde v1";
     assert_eq!(tool::without_colours(coloured), "   Compiling serde v1");
     assert_eq!(tool::without_colours("plain\u{1b}["), "plain");
+}
+
+#[test]
+fn the_vectors_go_where_the_gateway_looks_for_them() {
+    assert_eq!(quorate_componentize::VECTORS, quorate_policy::vectors::SECTION);
 }

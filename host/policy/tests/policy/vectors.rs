@@ -1,0 +1,61 @@
+//! The vectors of the policies in this workspace, on their components; and components
+//! that carry vectors of their own.
+
+use quorate_kit::vectors::{File, Tried};
+use quorate_policy::LoadError;
+use quorate_policy::vectors::{SECTION, carried, run};
+use wasm_encoder::{ComponentSection as _, CustomSection};
+
+use crate::world::{bundled, policy, runtime};
+
+const VECTORS: [(&str, &str); 4] = [
+    ("group-quorum", include_str!("../../../../policies/group-quorum/vectors/quorum.yaml")),
+    ("duration-cap", include_str!("../../../../policies/duration-cap/vectors/cap.yaml")),
+    ("bypass", include_str!("../../../../policies/bypass/vectors/bypass.yaml")),
+    ("four-eyes", include_str!("../../../../examples/four-eyes/vectors/four-eyes.yaml")),
+];
+
+fn tried(name: &str, text: &str) -> Vec<Tried> {
+    let files = File::parse(text).unwrap();
+    files.iter().flat_map(|file| run(file, &policy(name)).unwrap()).collect()
+}
+
+#[test]
+fn a_component_says_what_its_source_says() {
+    for (name, text) in VECTORS {
+        let tried = tried(name, text);
+        assert!(tried.len() > 5, "{name}");
+        for case in tried {
+            assert_eq!(case.result, Ok(()), "{name}: {}", case.name);
+        }
+    }
+}
+
+/// The component of `name` with `text` as the vectors it carries.
+fn carrying(name: &str, text: &str) -> Vec<u8> {
+    let mut component = bundled(name).component.to_vec();
+    CustomSection { name: SECTION.into(), data: text.as_bytes().into() }.append_to_component(&mut component);
+    component
+}
+
+#[test]
+fn a_component_is_loaded_where_its_own_vectors_pass() {
+    let (name, text) = VECTORS[0];
+    let component = carrying(name, text);
+    assert_eq!(carried(&component), Some(text));
+    assert_eq!(carried(bundled(name).component), None);
+    assert!(runtime().load(&component).is_ok());
+}
+
+#[test]
+fn a_component_whose_own_vectors_fail_is_refused_with_the_story() {
+    let text = VECTORS[0].1.replace("require_all: true", "require_all: false");
+    let refused = runtime().load(&carrying("group-quorum", &text)).unwrap_err();
+    assert_eq!(refused.code(), "vectors-fail");
+    let LoadError::VectorsFail(story) = &refused else { panic!("{refused}") };
+    assert!(story.contains("ann (of dev) asks for 2h") && story.contains("expected"), "{story}");
+    for unusable in ["people: {", "", "\u{0}"] {
+        let refused = runtime().load(&carrying("group-quorum", unusable)).unwrap_err();
+        assert!(refused.to_string().contains("cannot be used"), "{unusable}: {refused}");
+    }
+}

@@ -1,0 +1,245 @@
+//! Vector files: what a policy must say, case by case, in YAML.
+//!
+//! One file serves everybody: `cargo test` runs it natively ([`passes`]), `quorate
+//! policy test` runs it on the component, and a component that carries its vectors is
+//! only loaded by a gateway where they pass.
+//!
+//! ```yaml
+//! people:
+//!   ann: [dev]
+//!   bob: [dba]
+//! config: {groups: [dba]}
+//! cases:
+//!   - name: one approval is enough
+//!     requester: ann
+//!     duration: 2h
+//!     steps:
+//!       - expect: {outcome: wait, missing: [[{groups: [dba]}]]}
+//!       - approve: bob
+//!       - expect: approve
+//! ```
+//!
+//! Not here: how a component is called; whoever runs the cases brings a [`Policy`].
+
+mod case;
+mod expect;
+mod file;
+mod span;
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde::de::DeserializeOwned;
+
+use crate::{Access, AccessDuration, Choice, Finding, Input, Verdict};
+use case::{Happens, Scene};
+use expect::{in_words, plain};
+
+pub use expect::{Difference, Expect, Maybe, Missing, People, Said};
+pub use file::{BadFile, Case, Command, File, Past, Person, Resource, Step};
+pub use span::Span;
+
+/// What is tried.
+pub trait Policy {
+    /// What it says, or the text of its fault.
+    fn evaluate(&mut self, config: &str, input: &Input) -> Result<Verdict, String>;
+    /// What it has against `config`, or the text of its fault.
+    fn check(&mut self, config: &str) -> Result<Vec<Finding>, String>;
+}
+
+/// One case that was tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    /// Its name; for the row of a table, both names.
+    pub name: String,
+    /// How often the policy was asked.
+    pub evaluations: usize,
+    /// Nothing, or where it went otherwise.
+    pub result: Result<(), Failure>,
+}
+
+/// Where a case went otherwise. Shown, it reads like a story.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What happened until then, a sentence each.
+    pub story: Vec<String>,
+    /// What is not as expected.
+    pub differences: Vec<Difference>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for sentence in &self.story {
+            writeln!(f, "  {sentence}")?;
+        }
+        for Difference { what, expected, got } in &self.differences {
+            writeln!(f, "    {what}")?;
+            writeln!(f, "    - expected  {expected}")?;
+            writeln!(f, "    + got       {got}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Tries every case of `file`, in order.
+///
+/// # Errors
+/// Where the file does not fit together: somebody unknown votes, a case expects
+/// nothing, ...
+pub fn run(file: &File, policy: &mut dyn Policy) -> Result<Vec<Tried>, BadFile> {
+    Ok(case::scenes(file)?.into_iter().map(|scene| try_scene(scene, policy)).collect())
+}
+
+/// Every input that the cases of `file` put to a policy, with its config: for
+/// benchmarks and comparisons.
+///
+/// # Errors
+/// As [`run`].
+pub fn inputs(file: &File) -> Result<Vec<(String, Input)>, BadFile> {
+    struct Record(Vec<(String, Input)>);
+    impl Policy for Record {
+        fn evaluate(&mut self, config: &str, input: &Input) -> Result<Verdict, String> {
+            self.0.push((config.to_owned(), input.clone()));
+            Ok(Verdict::abstain())
+        }
+        fn check(&mut self, _: &str) -> Result<Vec<Finding>, String> {
+            Ok(Vec::new())
+        }
+    }
+    let mut record = Record(Vec::new());
+    for mut scene in case::scenes(file)? {
+        for one in &mut scene.happens {
+            if let Happens::Expect(expect) = one {
+                *expect = Expect::default();
+            }
+        }
+        try_scene(scene, &mut record);
+    }
+    Ok(record.0)
+}
+
+fn try_scene(scene: Scene, policy: &mut dyn Policy) -> Tried {
+    let Scene { name, config, mut input, happens, check } = scene;
+    let mut evaluations = 0;
+    let mut story = Vec::new();
+    let failed = |story: Vec<String>, differences| Err(Failure { story, differences });
+    if let Some(expected) = check {
+        evaluations += 1;
+        story.push(format!("the config is {}", plain(&config)));
+        let codes = match policy.check(&config) {
+            Ok(found) => found.into_iter().map(|finding| finding.code).collect(),
+            Err(fault) => vec![format!("fault: {}", plain(&fault))],
+        };
+        if let Some(difference) = expect::codes(&expected, codes.into_iter()) {
+            return Tried { name, evaluations, result: failed(story, vec![difference]) };
+        }
+    }
+    story.push(asked(&input));
+    for one in happens {
+        match one {
+            Happens::Vote { voter, choice, forced, comment } => {
+                story.push(voted(&voter.id, choice, forced, &comment));
+                case::cast(&mut input, &voter, choice, forced, &comment);
+            }
+            Happens::After(span) => {
+                story.push(format!("{span} go by"));
+                input.now = input.now.saturating_add(span.milliseconds());
+            }
+            Happens::Expect(expect) => {
+                evaluations += 1;
+                let answer = policy.evaluate(&config, &input);
+                let differences = expect.differences(&answer, input.now);
+                if !differences.is_empty() {
+                    story.push(format!("the policy says {}", in_words(&answer)));
+                    return Tried { name, evaluations, result: failed(story, differences) };
+                }
+            }
+        }
+    }
+    Tried { name, evaluations, result: Ok(()) }
+}
+
+fn asked(input: &Input) -> String {
+    let request = &input.request;
+    let what = match &request.access {
+        Access::JustInTime(seconds) => format!("{} on", AccessDuration::from_seconds(*seconds)),
+        Access::Command(command) => format!("one run of `{}` on", plain(&command.text)),
+    };
+    let groups = request.requester.groups.join(", ");
+    let who = if groups.is_empty() { "in no group".to_owned() } else { format!("of {groups}") };
+    let why = if request.reason.is_empty() { String::new() } else { format!(": {}", plain(&request.reason)) };
+    format!("{} ({who}) asks for {what} {}{why}", request.requester.id, request.target.name)
+}
+
+fn voted(id: &str, choice: Choice, forced: bool, comment: &str) -> String {
+    let does = match (choice, forced) {
+        (Choice::Approve, true) => "forces an approval",
+        (Choice::Approve, false) => "approves",
+        (Choice::Reject, _) => "rejects",
+    };
+    if comment.is_empty() { format!("{id} {does}") } else { format!("{id} {does}: {}", plain(comment)) }
+}
+
+/// Runs the cases in `text` natively, for `cargo test`.
+///
+/// ```no_run
+/// # #[derive(serde::Deserialize)] struct Config {}
+/// # fn evaluate(_: &Config, _: &quorate_kit::Input) -> quorate_kit::Verdict { quorate_kit::Verdict::abstain() }
+/// # fn check(_: &Config) -> Vec<quorate_kit::Finding> { Vec::new() }
+/// # mod include { pub const VECTORS: &str = ""; }
+/// quorate_kit::vectors::passes(include::VECTORS, evaluate, check);
+/// ```
+///
+/// # Panics
+/// Where a case goes otherwise, with its story; or the file cannot be used.
+#[allow(clippy::panic, reason = "a test ends where a case goes otherwise")]
+pub fn passes<C: DeserializeOwned>(
+    text: &str,
+    evaluate: fn(&C, &Input) -> Verdict,
+    check: fn(&C) -> Vec<Finding>,
+) {
+    let mut native = Native { evaluate, check };
+    let tried = File::parse(text)
+        .and_then(|files| files.iter().map(|file| run(file, &mut native)).collect::<Result<Vec<_>, _>>())
+        .unwrap_or_else(|error| panic!("the vectors cannot be used: {error}"));
+    let failed: Vec<String> = tried
+        .iter()
+        .flatten()
+        .filter_map(|one| one.result.as_ref().err().map(|failure| format!("{}\n{failure}", one.name)))
+        .collect();
+    assert!(
+        failed.is_empty(),
+        "{} of {} cases fail\n\n{}",
+        failed.len(),
+        tried.concat().len(),
+        failed.join("\n")
+    );
+}
+
+/// An author's functions, as they are.
+struct Native<C> {
+    evaluate: fn(&C, &Input) -> Verdict,
+    check: fn(&C) -> Vec<Finding>,
+}
+
+impl<C: DeserializeOwned> Policy for Native<C> {
+    fn evaluate(&mut self, config: &str, input: &Input) -> Result<Verdict, String> {
+        let (config, input, evaluate) = (config.to_owned(), input.clone(), self.evaluate);
+        caught(move || crate::__glue::evaluate(config, input, evaluate))
+    }
+
+    fn check(&mut self, config: &str) -> Result<Vec<Finding>, String> {
+        caught(|| crate::__glue::check(config, self.check))
+    }
+}
+
+fn caught<T>(call: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
+        let text =
+            panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        text.unwrap_or("it panicked").to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests;
