@@ -17,6 +17,7 @@ mod world;
 
 mod suites {
     mod approvals;
+    mod authoring;
     mod backtest;
     mod bad_input;
     mod bypass;

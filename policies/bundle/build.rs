@@ -1,5 +1,6 @@
-//! Compiles the policies of this workspace to components, and writes the table that
-//! `src/lib.rs` includes. Nothing has to be run by hand before `cargo build`.
+//! Compiles the policies of this workspace to components, and writes the tables that
+//! `src/lib.rs` and `src/project.rs` include. Nothing has to be run by hand before
+//! `cargo build`.
 //!
 //! The inner cargo has its own target folder, so that it never waits for the outer
 //! one, and none of the outer one's flags, so that clippy, coverage or a sanitizer
@@ -7,8 +8,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "a build script is told what to do by its environment")]
 
-#[path = "src/encode.rs"]
-mod encode;
+#[path = "build/project.rs"]
+mod project;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use std::process::{Command, ExitCode};
 use std::{env, fs};
 
 use anyhow::{Context, bail};
-use encode::Metadata;
+use quorate_componentize::Metadata;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -85,6 +86,9 @@ fn bundle() -> anyhow::Result<()> {
         writeln!(code, "];")?;
     }
     fs::write(out.join("bundled.rs"), code)?;
+    let kit = manifests.iter().find(|manifest| manifest["name"] == "quorate-kit");
+    let kit = kit.context("the workspace has no kit")?;
+    fs::write(out.join("project.rs"), project::tables(&root, &out, kit, cargo)?)?;
     Ok(())
 }
 
@@ -194,8 +198,9 @@ fn write_entry(code: &mut String, out: &Path, module: &[u8], manifest: &Value) -
         version: text("version"),
         description: text("description"),
         licenses: text("license"),
+        ..Metadata::default()
     };
-    let component = encode::encode(module, &metadata)?;
+    let component = quorate_componentize::encode(module, &metadata)?;
     let digest =
         Sha256::digest(&component).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     let file = format!("{}.wasm", metadata.name);

@@ -33,8 +33,9 @@ pub(crate) const AHEAD_MAX: u32 = 32;
 /// Tables of one component; what the encoder makes needs two.
 const TABLES_MAX: u32 = 16;
 
-/// Memories of one component; what the encoder makes needs one.
-const MEMORIES_MAX: u32 = 2;
+/// Memories of one component: what the encoder makes needs one, QuickJS with what stands in
+/// for the system needs three.
+const MEMORIES_MAX: u32 = 4;
 
 /// Memory that a free place of the pool keeps, so that the next instance in it
 /// causes no page faults. Small policies fit; the rest of a large one is given back.
@@ -75,14 +76,13 @@ fn config(limits: &Limits) -> Config {
     let mut config = Config::new();
     // What makes an evaluation the same everywhere.
     config.cranelift_nan_canonicalization(true).concurrency_support(false);
-    // What a policy does not need, and what has the younger code in the engine.
+    // What a policy does not need, and what has the younger code in the engine. Not among
+    // it: several memories and tail calls, which components of QuickJS are made with.
     let unneeded = WasmFeatures::THREADS
         | WasmFeatures::GC
         | WasmFeatures::FUNCTION_REFERENCES
         | WasmFeatures::EXCEPTIONS
-        | WasmFeatures::MULTI_MEMORY
         | WasmFeatures::MEMORY64
-        | WasmFeatures::TAIL_CALL
         | WasmFeatures::RELAXED_SIMD;
     config.wasm_features(unneeded, false);
     // What ends it. Both: fuel is exact and part of the record, the epoch also ends

@@ -14,6 +14,10 @@ pub struct Metadata {
     pub version: Option<String>,
     /// What it does, in a sentence.
     pub description: Option<String>,
+    /// Under which licences, an SPDX expression.
+    pub licenses: Option<String>,
+    /// Where its source is kept.
+    pub source: Option<String>,
 }
 
 impl Metadata {
@@ -41,6 +45,8 @@ impl Metadata {
         match section.name() {
             "version" => self.version = text(),
             "description" => self.description = text(),
+            "licenses" => self.licenses = text(),
+            "source" => self.source = text(),
             _ => {
                 if let KnownCustom::ComponentName(names) = section.as_known() {
                     for name in names.into_iter().flatten() {

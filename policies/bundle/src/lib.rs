@@ -4,6 +4,8 @@
 //! A constant that nobody uses is not linked: the gateway carries `BUILT_IN` and what
 //! its demo needs, no probes.
 
+pub mod project;
+
 /// A policy, ready to be loaded.
 #[derive(Debug, Clone, Copy)]
 pub struct Bundled {

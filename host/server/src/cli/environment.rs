@@ -26,6 +26,11 @@ impl Environment {
         self.get(name)?.to_str()
     }
 
+    /// The names of all that are set.
+    pub(super) fn names(&self) -> impl Iterator<Item = &OsStr> {
+        self.0.keys().map(OsString::as_os_str)
+    }
+
     /// The folder in which this program keeps what belongs to the person.
     pub(super) fn config_folder(&self) -> Option<PathBuf> {
         self.folder("XDG_CONFIG_HOME", ".config")

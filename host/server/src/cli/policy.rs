@@ -1,11 +1,15 @@
-//! `quorate policy`: look into a component, try it, load it, switch to it and back.
+//! `quorate policy`: make a policy, look into a component, try it, load it, switch to it
+//! and back.
 
 mod backtest;
 mod bench;
+pub(super) mod build;
 mod check;
 mod component;
 mod diff;
+mod docs;
 mod inspect;
+mod new;
 mod run;
 mod test;
 
@@ -21,10 +25,13 @@ use super::client::{Answer, Gateway};
 use super::exit::{Ending, Failure};
 use super::words;
 
-/// Load policies and switch between their versions
+/// Write policies, load them and switch between their versions
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
+  quorate policy new my-policy                          # a project with a template, no gateway needed
+  quorate policy build                                  # in the project: makes my-policy.wasm
+  quorate policy docs my-policy.wasm                    # a README made from it
   quorate policy inspect four-eyes.wasm                 # the gateway's own checks, here
   quorate policy load four-eyes.wasm --name four-eyes --activate --reason 'four eyes on production'
   quorate policy list
@@ -32,6 +39,8 @@ Examples:
   quorate policy backtest four-eyes.wasm --policy group-quorum   # what would it have decided?
   quorate policy rollback four-eyes --reason 'too strict'")]
 pub(super) enum Policy {
+    New(new::New),
+    Build(build::Build),
     /// Ask a component one thing; no gateway needed
     Run(Box<run::Run>),
     /// Try vector files on a component; no gateway needed
@@ -42,6 +51,8 @@ pub(super) enum Policy {
     Bench(bench::Bench),
     /// Say where two policies answer differently; no gateway needed
     Diff(diff::Diff),
+    Schema(docs::Schema),
+    Docs(docs::Docs),
     /// Check a component and add it as a version of a policy
     Load(Load),
     /// List policies
@@ -111,6 +122,10 @@ impl Policy {
     /// Runs the verb.
     pub(super) async fn run(self, context: &Context) -> Ending {
         match self {
+            Self::New(new) => new.run(context),
+            Self::Build(build) => build.run(context).await,
+            Self::Schema(schema) => schema.run(context).await,
+            Self::Docs(docs) => docs.run(context).await,
             Self::Run(run) => run.run(context).await,
             Self::Check(check) => check.run(context).await,
             Self::Bench(bench) => bench.run(context).await,

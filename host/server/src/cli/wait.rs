@@ -318,7 +318,8 @@ impl Drop for Progress<'_> {
     }
 }
 
-fn spinner() -> ProgressBar {
+/// Turns for as long as something is waited for.
+pub(super) fn spinner() -> ProgressBar {
     let bar = ProgressBar::new_spinner();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
         bar.set_style(style.tick_chars("⣷⣯⣟⡿⢿⣻⣽⣾⣿"));

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use quorate_policy::vectors;
 
+use super::build;
 use crate::cli::Context;
 use crate::cli::exit::Failure;
 
@@ -13,9 +14,13 @@ pub(super) struct Component {
     pub(super) vectors: Vec<(String, String)>,
 }
 
-/// The component at `path`: a file, with the vectors that it carries.
-#[allow(clippy::unused_async, reason = "a project is built first, which takes time")]
-pub(super) async fn of(_context: &Context, path: &Path) -> Result<Component, Failure> {
+/// The component at `path`: a file, with the vectors that it carries; or the folder of a
+/// project, which is built first, with the vectors in it.
+pub(super) async fn of(context: &Context, path: &Path) -> Result<Component, Failure> {
+    if path.is_dir() {
+        let compiled = build::compile(context, path).await?;
+        return Ok(Component { bytes: compiled.component, vectors: compiled.vectors });
+    }
     let bytes = super::read(path)?;
     let carried = vectors::carried(&bytes).map(|text| (path.display().to_string(), text.to_owned()));
     let vectors = carried.into_iter().collect();

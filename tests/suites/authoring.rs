@@ -1,0 +1,162 @@
+//! The author's side: from `policy new` to a component that decides, with real compilers. The
+//! tests named `needs_node_*` and `needs_python_*` install their builders.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::world::program::{PROGRAM, program, run};
+
+/// Where what every project compiles alike is kept from one test to the next.
+fn shared_target() -> PathBuf {
+    // The program is at <target>/<profile>/quorate-program.
+    Path::new(PROGRAM).ancestors().nth(2).unwrap().join("policy-projects")
+}
+
+/// Runs the program to its end, however long a compiler takes.
+async fn patiently(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = program(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).output().await.unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+async fn project(name: &str, arguments: &[&str]) -> (TempDir, PathBuf) {
+    let parent = tempfile::tempdir().unwrap();
+    let place = ["--in", parent.path().to_str().unwrap()];
+    run(&[&["policy", "new", name], arguments, &place].concat()).await.with(0);
+    let folder = parent.path().join(name);
+    (parent, folder)
+}
+
+/// Builds it, demands that the component carries what the project says, and that its vectors
+/// pass on it.
+async fn builds_and_passes(folder: &Path) -> Value {
+    let folder_name = folder.to_str().unwrap();
+    let target = shared_target();
+    let (code, out, err) =
+        patiently(&["policy", "build", folder_name, "--json", "--target-dir", target.to_str().unwrap()])
+            .await;
+    assert_eq!(code, Some(0), "{out}{err}");
+    let built: Value = serde_json::from_str(&out).unwrap();
+    let component = std::fs::read(built["file"].as_str().unwrap()).unwrap();
+    assert_eq!(built["digest"], quorate_core::ids::Digest::of(&component).to_string());
+    assert!(quorate_policy::vectors::carried(&component).unwrap().contains("requester: "));
+    let holds = |text: &str| component.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(!holds(folder_name), "the component knows where it was built");
+
+    let (code, out, err) = patiently(&["policy", "test", built["file"].as_str().unwrap()]).await;
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("all pass"), "{out}");
+    built
+}
+
+#[tokio::test]
+async fn every_template_in_rust_builds_and_passes_its_own_vectors() {
+    for template in ["quorum", "cap", "bypass", "blank"] {
+        let (_parent, folder) = project("night-shift", &["--template", template]).await;
+        let lock = std::fs::read(folder.join("Cargo.lock")).unwrap();
+        let built = builds_and_passes(&folder).await;
+        assert_eq!((&built["name"], &built["version"]), (&"night-shift".into(), &"0.1.0".into()));
+        assert!(built["bytes"].as_u64().unwrap() < 400_000, "{built}");
+        let now = std::fs::read(folder.join("Cargo.lock")).unwrap();
+        assert!(now == lock, "cargo had to change the lock file of {template}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_manifest_says_is_in_the_component_and_its_readme() {
+    let (_parent, folder) = project("night-shift", &["--template", "blank"]).await;
+    let manifest = folder.join("Cargo.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let text = text.replace(
+        "version = \"0.1.0\"\nedition",
+        "version = \"2.3.4\"\nlicense = \"MIT\"\nrepository = \"https://example.org/n\"\nedition",
+    );
+    std::fs::write(&manifest, text).unwrap();
+    let built = builds_and_passes(&folder).await;
+    let docs = run(&["policy", "docs", built["file"].as_str().unwrap()]).await.with(0).out;
+    for said in
+        ["| version | 2.3.4 |", "| licence | MIT |", "| source | https://example.org/n |", "# night-shift"]
+    {
+        assert!(docs.contains(said), "{said}: {docs}");
+    }
+    let schema = run(&["policy", "schema", built["file"].as_str().unwrap()]).await.with(0).json();
+    assert_eq!(schema["additionalProperties"], false);
+}
+
+#[tokio::test]
+async fn a_mistake_is_shown_as_the_compiler_says_it_and_the_last_component_stays() {
+    let (_parent, folder) = project("night-shift", &["--template", "blank"]).await;
+    let component = folder.join("night-shift.wasm");
+    std::fs::write(&component, "the last one").unwrap();
+    let source = folder.join("src/lib.rs");
+    let text = std::fs::read_to_string(&source).unwrap();
+    std::fs::write(&source, text.replace("Verdict::abstain()\n", "Verdict::abstian()\n")).unwrap();
+    let target = shared_target();
+    let (code, out, err) =
+        patiently(&["policy", "build", folder.to_str().unwrap(), "--target-dir", target.to_str().unwrap()])
+            .await;
+    assert_eq!((code, out.as_str()), (Some(2), ""), "{err}");
+    assert!(err.contains("error[E0599]") && err.contains("quorate: it does not compile: see above"), "{err}");
+    assert_eq!(std::fs::read_to_string(component).unwrap(), "the last one");
+}
+
+#[tokio::test]
+async fn a_policy_that_fails_its_own_vectors_is_not_built() {
+    let (_parent, folder) = project("night-shift", &["--template", "blank"]).await;
+    let vectors = folder.join("vectors/blank.yaml");
+    let text = std::fs::read_to_string(&vectors).unwrap();
+    std::fs::write(&vectors, text.replace("expect: abstain", "expect: approve")).unwrap();
+    let target = shared_target();
+    let folder_name = folder.to_str().unwrap();
+    let (code, _, err) =
+        patiently(&["policy", "build", folder_name, "--target-dir", target.to_str().unwrap()]).await;
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("its own vectors do not pass") && err.contains("quorate policy test"), "{err}");
+    assert!(!folder.join("night-shift.wasm").exists());
+}
+
+#[tokio::test]
+async fn a_folder_that_is_no_project_and_a_name_that_is_none_are_refused_in_one_line() {
+    let empty = tempfile::tempdir().unwrap();
+    let ended = run(&["policy", "build", empty.path().to_str().unwrap()]).await.with(2);
+    assert!(ended.line().contains("`quorate policy new NAME` makes one"), "{ended:?}");
+    let place = empty.path().to_str().unwrap();
+    let ended = run(&["policy", "new", "Night Shift", "--in", place]).await.with(2);
+    assert!(ended.line().contains("`night-shift` would do"), "{ended:?}");
+    assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0);
+    run(&["policy", "new", "n", "--in", place]).await.with(0);
+    let ended = run(&["policy", "new", "n", "--in", place]).await.with(2);
+    assert!(ended.line().contains("is not empty"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn needs_node_a_policy_in_javascript_builds_and_passes_its_own_vectors() {
+    let (_parent, folder) = project("night-shift", &["--lang", "js"]).await;
+    let built = builds_and_passes(&folder).await;
+    assert_eq!(built["language"], "JavaScript");
+}
+
+#[tokio::test]
+async fn needs_node_chance_is_a_fault_and_no_answer() {
+    let (_parent, folder) = project("night-shift", &["--lang", "js"]).await;
+    let source = folder.join("policy.js");
+    let text = std::fs::read_to_string(&source).unwrap();
+    for what in ["Math.random()", "Date.now()", "new Date()"] {
+        let changed = text.replace("const people = groups", &format!("{what};\n  const people = groups"));
+        assert_ne!(changed, text);
+        std::fs::write(&source, changed).unwrap();
+        let (code, out, err) = patiently(&["policy", "build", folder.to_str().unwrap()]).await;
+        assert_eq!(code, Some(2), "{what}: {out}{err}");
+        assert!(err.contains("its own vectors do not pass") && err.contains("fault"), "{what}: {err}");
+    }
+}
+
+#[tokio::test]
+async fn needs_python_a_policy_in_python_builds_and_passes_its_own_vectors() {
+    let (_parent, folder) = project("night-shift", &["--lang", "python"]).await;
+    let built = builds_and_passes(&folder).await;
+    assert_eq!(built["language"], "Python");
+}
