@@ -235,3 +235,19 @@ async fn a_backtest_that_cannot_be_made_says_what_is_wrong_in_one_line() {
     let refused = aud.runs(&["policy", "backtest", &odd, "--policy", "group-quorum"]).await.with(14);
     assert!(refused.line().contains("admin"), "{refused:?}");
 }
+
+#[tokio::test]
+async fn explaining_a_request_that_waits_names_the_smallest_sets_of_people_who_can_approve_it() {
+    let (world, [both, dba, _]) = with_history().await;
+    let root = world.at_the_command_line("root");
+    let said = root.runs(&["requests", "explain", &dba]).await.with(0).out;
+    let (_, takes) = said.split_once("what it would take:\n").unwrap();
+    // Bea has voted; sue, who is in both groups, does as well as sam.
+    let mut lines: Vec<&str> = takes.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["  approvals by sam", "  approvals by sue"], "{said}");
+    let value = root.asks(&["requests", "explain", &dba]).await;
+    assert_eq!(value["what_would_it_take"]["gave_up"], json!(false));
+    let said = root.runs(&["requests", "explain", &both]).await.with(0).out;
+    assert!(!said.contains("what it would take"), "{said}");
+}

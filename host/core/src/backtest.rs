@@ -63,7 +63,7 @@ impl Kind {
 
     /// What `decision` comes to. A rejection that counts is final, whatever else the
     /// policies make of it: as in [`crate::request::Request::step`].
-    fn of(decision: &Decision, input: &Input) -> Self {
+    pub fn of(decision: &Decision, input: &Input) -> Self {
         let mut rejections = input.votes.iter().filter(|vote| vote.choice == Choice::Reject);
         if rejections.any(|vote| decision.voters.includes(&vote.voter)) {
             return Self::Denied;

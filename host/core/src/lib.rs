@@ -10,6 +10,7 @@
 //! | [`replay`] | a recorded decision against the same policies asked again |
 //! | [`backtest`] | a recorded decision with a candidate in the place of a policy |
 //! | [`people`] | who could meet a requirement |
+//! | [`what_if`] | the smallest sets of people whose votes would do |
 //! | [`user`], [`resource`], [`rule`], [`policy`] | what operators configure |
 //! | [`request`] | the life of a request: states, steps, guard-rails |
 //! | [`session`] | a live connection under a grant |
@@ -35,5 +36,6 @@ pub mod session;
 pub mod text;
 pub mod user;
 pub mod verdict;
+pub mod what_if;
 
 pub use jiff::Timestamp;

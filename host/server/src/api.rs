@@ -96,6 +96,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(requests::show))
         .routes(routes!(requests::timeline))
         .routes(routes!(requests::explain))
+        .routes(routes!(requests::what_would_it_take))
         .routes(routes!(requests::vote))
         .routes(routes!(requests::cancel))
         .routes(routes!(requests::revoke))

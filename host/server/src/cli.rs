@@ -29,6 +29,7 @@ mod screen;
 mod serve;
 mod sessions;
 mod since;
+mod takes;
 pub mod terminal;
 mod view;
 mod wait;

@@ -16,6 +16,7 @@ mod requests;
 mod sessions;
 mod view;
 mod walk;
+mod what_if;
 
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ pub use self::replay::{DecisionReplay, DifferenceView, Gap, OpinionReplay, Repla
 pub use self::requests::{Ask, AskedAccess, Ballot};
 pub use self::view::{Ended, FindingView, Granted, RequestView, WaitingView};
 pub use self::walk::{PAGE_POINTS_MAX, Slice};
+pub use self::what_if::{Votes, WhatItTakes};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ledger::{Append, AppendError, Key, Ledger, ReadError};

@@ -28,5 +28,7 @@ mod limits;
 mod lists;
 #[path = "api_http/repeat.rs"]
 mod repeat;
+#[path = "api_http/what_if.rs"]
+mod what_if;
 #[path = "api_http/world.rs"]
 mod world;

@@ -20,7 +20,7 @@ use super::page::{Listed, limit};
 use super::problem::Problem;
 use crate::app::App;
 use crate::ledger::{EntryFilter, Order};
-use crate::lifecycle::{Ask, AskedAccess, Ballot, Explanation, Lifecycle, RequestView};
+use crate::lifecycle::{Ask, AskedAccess, Ballot, Explanation, Lifecycle, RequestView, WhatItTakes};
 
 /// What somebody asks for: a time window, or with `command` one run of one command.
 #[derive(Deserialize, ToSchema)]
@@ -162,6 +162,21 @@ pub(super) async fn explain(
 ) -> Result<Json<Explanation>, Problem> {
     visible(&app, &user, &id)?;
     Ok(Json(app.lifecycle.explain(&id).await?))
+}
+
+/// What it would take to approve a request
+///
+/// The votes of people who have not voted are put to the policies on a copy, the smallest
+/// sets of people first. Nothing follows from it.
+#[utoipa::path(get, path = "/api/requests/{id}/what-would-it-take", tag = "requests", security(("token" = [])),
+    params(("id" = String, Path, description = "Which")), responses((status = 200, body = WhatItTakes)))]
+pub(super) async fn what_would_it_take(
+    SignedIn { user, .. }: SignedIn,
+    State(app): State<App>,
+    Path(id): Path<RequestId>,
+) -> Result<Json<WhatItTakes>, Problem> {
+    visible(&app, &user, &id)?;
+    Ok(Json(app.lifecycle.what_would_it_take(&id).await?))
 }
 
 /// Vote on a request

@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use super::Context;
 use super::client::{Answer, Gateway};
 use super::exit::{Ending, Failure};
+use super::takes;
 use super::view::{Request, Vote};
 use super::words;
 
@@ -395,7 +396,14 @@ async fn explain(context: &Context, gateway: &Gateway, id: &RequestId) -> Ending
     let request = Answer::of(answer.raw().get("request").cloned().unwrap_or_default());
     let mut text = page(context, &request)?;
     text.push_str(&opinions(&answer.read()?));
-    context.screen.result(answer.raw(), || text)
+    let mut value = answer.raw().clone();
+    if request.raw()["state"] == json!("PENDING")
+        && let Some(takes) = takes::ask(gateway, id.as_str()).await?
+    {
+        text.push_str(&takes::told(&takes)?);
+        value["what_would_it_take"] = takes;
+    }
+    context.screen.result(&value, || text)
 }
 
 fn opinions(explanation: &Explanation) -> String {

@@ -47,10 +47,10 @@ impl Ground {
 }
 
 /// What decides a request now.
-struct Deciders {
-    requester: User,
-    resource: Option<Resource>,
-    rules: Vec<Rule>,
+pub(super) struct Deciders {
+    pub(super) requester: User,
+    pub(super) resource: Option<Resource>,
+    pub(super) rules: Vec<Rule>,
 }
 
 impl Inner {
@@ -108,7 +108,7 @@ impl Inner {
         Ok(!unchanged)
     }
 
-    fn deciders(&self, request: &Request) -> Result<Deciders, Error> {
+    pub(super) fn deciders(&self, request: &Request) -> Result<Deciders, Error> {
         let requester = self.user(&request.asked.requester)?;
         let resource = self.ledger.resource(&request.asked.resource)?;
         let rules = match &resource {
@@ -123,7 +123,7 @@ impl Inner {
         Ok(Deciders { requester, resource, rules })
     }
 
-    fn evidence(
+    pub(super) fn evidence(
         &self,
         request: &Request,
         rules: &[Rule],

@@ -22,6 +22,10 @@ pub struct Config {
 }
 
 /// One approval by the first group is enough.
+///
+/// # Panics
+///
+/// Where the reason says `panic`.
 pub fn evaluate(config: &Config, input: &Input) -> Verdict {
     assert!(!input.request.reason.contains("panic"), "as the reason says");
     let first = Audience::groups(config.groups.iter().take(1));
