@@ -33,7 +33,7 @@ pub(crate) const AHEAD_MAX: u32 = 32;
 /// Tables of one component; what the encoder makes needs two.
 const TABLES_MAX: u32 = 16;
 
-/// Memories of one component: what the encoder makes needs one, QuickJS with what stands in
+/// Memories of one component: what the encoder makes needs one, `QuickJS` with what stands in
 /// for the system needs three.
 const MEMORIES_MAX: u32 = 4;
 

@@ -134,7 +134,8 @@ fn needed(out: &Path, kit: &Value, locked: &str, cargo: fn(&Path) -> Command) ->
     }
     let lock = fs::read_to_string(lock)?;
     let blocks = lock.split("\n[[package]]\n").skip(1).filter(|block| !block.contains(PROJECT));
-    Ok(blocks.map(|block| format!("\n[[package]]\n{}\n", block.trim_end())).collect())
+    let blocks: Vec<String> = blocks.map(|block| format!("\n[[package]]\n{}\n", block.trim_end())).collect();
+    Ok(blocks.concat())
 }
 
 fn entry(code: &mut String, path: &str, text: &str) -> anyhow::Result<()> {
@@ -264,7 +265,7 @@ fn packages(lock: &str) -> Vec<Package<'_>> {
 }
 
 /// The package that a line of a lock file's dependencies means.
-fn meant<'a>(all: &[Package<'a>], line: &str) -> anyhow::Result<usize> {
+fn meant(all: &[Package<'_>], line: &str) -> anyhow::Result<usize> {
     let mut words = line.split(' ');
     let (name, version) = (words.next().unwrap_or_default(), words.next());
     let found = all.iter().position(|one| one.name == name && version.is_none_or(|v| v == one.version));

@@ -147,11 +147,11 @@ fn module(messages: &[u8], manifest: &Path) -> Option<PathBuf> {
     let lines = messages.split(|byte| *byte == b'\n');
     let made = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
     let ours = made.filter(|message| message["reason"] == "compiler-artifact" && is_of(message, manifest));
-    let files = ours.filter_map(|message| {
+    let mut files = ours.filter_map(|message| {
         let files = message["filenames"].as_array()?.iter().filter_map(Value::as_str).map(PathBuf::from);
         files.into_iter().find(|file| file.extension().is_some_and(|ending| ending == "wasm"))
     });
-    files.last()
+    files.next_back()
 }
 
 #[cfg(test)]
