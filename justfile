@@ -21,6 +21,10 @@ check:
     cargo clippy --workspace --all-targets -- -D warnings
     cargo deny check licenses bans sources
 
+# Flip each constant and comparison in the built-in policies; their vectors must notice
+mutants *args:
+    cargo run -p mutants -- {{args}}
+
 # Known vulnerabilities; says so where the database cannot be fetched
 advisories:
     @cargo deny check advisories || { echo "advisories were not checked, or some were found: see above" >&2; exit 1; }
