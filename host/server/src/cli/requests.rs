@@ -409,7 +409,10 @@ async fn explain(context: &Context, gateway: &Gateway, id: &RequestId) -> Ending
 fn opinions(explanation: &Explanation) -> String {
     let mut text = match explanation.decided_at {
         Some(at) => format!("\nasked last at {}:\n", words::time(at)),
-        None => return "\nno policy was asked\n".to_owned(),
+        None => {
+            return "\nno record says what each policy said: none was asked, or the record is missing\n"
+                .to_owned();
+        }
     };
     for one in &explanation.policies {
         let version =

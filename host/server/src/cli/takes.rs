@@ -55,7 +55,7 @@ impl Takes {
         let mut text = "what it would take:\n".to_owned();
         for set in &self.sets {
             let votes: Vec<String> = set.iter().map(Votes::words).collect();
-            let _ = writeln!(text, "  approvals by {}", votes.join(" and "));
+            let _ = writeln!(text, "  approvals by {}", votes.join(", and by "));
         }
         if !self.by_force.is_empty() {
             let _ = writeln!(text, "  a forced approval by one of {}", words::names(&self.by_force, NAMES));
@@ -80,8 +80,9 @@ impl Votes {
         let names = words::names(&self.out_of, NAMES);
         match self.out_of.len() {
             1 => names,
-            many if many == self.approvals => format!("all of {names}"),
-            _ => format!("{} of {names}", self.approvals),
+            many if many == self.approvals => format!("all {many} of {names}"),
+            _ if self.approvals == 1 => format!("any one of {names}"),
+            _ => format!("any {} of {names}", self.approvals),
         }
     }
 }
@@ -99,7 +100,7 @@ mod tests {
             "by_force": ["eve\u{1b}"], "tried": 5, "changes_at": "2026-11-23T10:15:00Z", "then": "approved",
         }))
         .unwrap();
-        assert!(text.contains("  approvals by 1 of bob, bea and sam\n"), "{text}");
+        assert!(text.contains("  approvals by any one of bob, bea, and by sam\n"), "{text}");
         assert!(text.contains("a forced approval by one of eve\n"), "{text}");
         assert!(text.contains("without a vote it is approved at 2026-11-23 10:15:00 UTC"), "{text}");
     }

@@ -189,6 +189,8 @@ pub(crate) fn documents<T: for<'de> Deserialize<'de>>(text: &str) -> Result<Vec<
             .map_or(String::new(), |at| format!("line {}, column {}: ", at.line(), at.column()));
         let why = error.without_snippet().to_string();
         let why = why.split(" at line ").next().unwrap_or_default();
+        // What a library tells its users is nothing to an author.
+        let why = why.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
         BadFile(format!("{place}{}", nearest(why)))
     })?;
     if files.is_empty() {

@@ -50,7 +50,8 @@ pub fn in_words(answer: &Result<Verdict, String>) -> String {
 
 /// A text that a policy or a file gave, safe to show in a terminal.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let steers = |c: &char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    text.chars().filter(|c| !steers(c)).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// The ways out of a wait.

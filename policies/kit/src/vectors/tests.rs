@@ -202,6 +202,14 @@ fn a_file_that_does_not_fit_is_refused_with_the_reason() {
 }
 
 #[test]
+fn nothing_in_a_story_steers_a_terminal() {
+    let failure = only_failure(
+        "  - name: x\n    requester: ann\n    reason: \"a\\e[31m\\u202Eb\"\n    expect: approve\n",
+    );
+    assert_eq!(failure.story[0], "ann (of dev) asks for 30m on prod-postgres: a [31mb");
+}
+
+#[test]
 fn several_documents_are_several_files() {
     let one = with("  - {name: x, requester: ann, expect: wait}\n");
     assert_eq!(tried(&format!("{one}---\n{one}")).unwrap().len(), 2);

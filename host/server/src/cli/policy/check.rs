@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use quorate_kit::properties::{Found, World};
+use quorate_kit::properties::{Found, Property, World};
 use quorate_policy::vectors;
 use serde_json::{Value, json};
 
@@ -51,12 +51,16 @@ impl Check {
     /// Runs the verb. Ends with 1 where a property does not hold.
     pub(super) async fn run(self, context: &Context) -> Ending {
         let mut worlds = self.world;
-        if worlds.is_empty() {
-            worlds.push(self.path.join("worlds"));
+        let project = self.path.join("worlds");
+        if worlds.is_empty() && project.is_dir() {
+            worlds.push(project);
         }
         let files = component::vector_files(&worlds)?;
         if files.is_empty() {
-            return Err(Failure::usage(format!("there are no worlds in `{}`", worlds[0].display())));
+            return Err(Failure::usage(
+                "there is no world to look at: write one to `worlds/` in the project, or give one with --world; \
+                 `quorate policy check --help` shows how one is written",
+            ));
         }
         let component = component::of(context, &self.path).await?;
         context
@@ -88,8 +92,12 @@ fn in_words(reports: &[Report], paint: Paint) -> String {
     let mut text = String::new();
     for Report { file, found, took } in reports {
         let _ = writeln!(text, "{}", words::clean(file));
+        let answers = found.counterexamples.iter().all(|one| one.property != Property::Answers);
         for property in &found.properties {
             match found.counterexamples.iter().find(|one| one.property == *property) {
+                None if !answers => {
+                    let _ = writeln!(text, "  {} {property}: it does not always answer", paint.yellow("?"));
+                }
                 None => drop(writeln!(text, "  {} {property}", paint.green("✓"))),
                 Some(counterexample) => {
                     let _ = writeln!(text, "  {} {property}", paint.red("✗"));
@@ -144,6 +152,15 @@ mod tests {
             in_words(&reports, Paint(false))
         );
         assert_eq!(as_json(&reports)["worlds"][0]["states"], 1 + 9 + 54 + 162);
+    }
+
+    #[test]
+    fn nothing_is_said_to_hold_of_a_policy_that_does_not_answer() {
+        let built_in = quorate_bundle::BUILT_IN.iter().find(|one| one.name == "group-quorum").unwrap();
+        let world = "people: {ann: [dev], bob: [dba]}\nconfigs: [{}]\n".to_owned();
+        let text =
+            in_words(&reports(built_in.component, &[("a.yaml".to_owned(), world)]).unwrap(), Paint(false));
+        assert!(text.contains("✗ answers") && text.contains("? order") && !text.contains('✓'), "{text}");
     }
 
     #[test]

@@ -85,6 +85,9 @@ impl Test {
         let mut files = found;
         if !self.vectors.is_empty() {
             files = component::vector_files(&self.vectors)?;
+            if files.is_empty() {
+                return Err(Failure::usage(format!("`{}` holds no YAML file", self.vectors[0].display())));
+            }
         }
         if files.is_empty() {
             return Err(Failure::usage(format!(
@@ -144,10 +147,11 @@ fn in_words(reports: &[Report], paint: Paint) -> String {
                 Err(story) => {
                     let _ = writeln!(text, "  {} {name}", paint.red("✗"));
                     for line in story.to_string().lines() {
-                        let line = match line.trim_start().chars().next() {
-                            Some('-') => paint.red(line),
-                            Some('+') => paint.green(line),
-                            _ => line.to_owned(),
+                        let clean = words::clean(line);
+                        let line = match clean.trim_start().chars().next() {
+                            Some('-') => paint.red(&clean),
+                            Some('+') => paint.green(&clean),
+                            _ => clean,
                         };
                         let _ = writeln!(text, "    {line}");
                     }
@@ -244,15 +248,14 @@ fn junit(reports: &[Report]) -> String {
 
 /// A text inside of XML, where control characters cannot be.
 fn xml(text: &str) -> String {
+    let clean: Vec<String> = text.lines().map(words::clean).collect();
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in clean.join("\n").chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            '\n' => out.push('\n'),
-            c if c.is_control() => out.push(' '),
             c => out.push(c),
         }
     }

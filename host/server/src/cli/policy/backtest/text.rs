@@ -26,6 +26,12 @@ pub(super) const TITLES: [(&str, &str); 7] = [
 pub(super) fn of(run: &Run, width: Option<u16>) -> String {
     let mut text = headline(run);
     text.push('\n');
+    if run.done() == 0 && run.gap_count == 0 {
+        text.push_str(
+            "there was nothing to try: no recorded decision that was asked for rests on this policy\n",
+        );
+        return text;
+    }
     text.push_str(&table(run, width));
     if run.other_answers > 0 {
         let _ = writeln!(
