@@ -26,7 +26,11 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// The tables, and the packages in them.
 const TABLES: [(&str, &str, &[&str]); 3] = [
     ("BUILT_IN", "The policies that the gateway comes with.", &["group-quorum", "duration-cap", "bypass"]),
-    ("EXAMPLES", "Policies out of `examples/`, for the demo and the tests.", &["four-eyes"]),
+    (
+        "EXAMPLES",
+        "Policies out of `examples/`, for the demo and the tests.",
+        &["four-eyes", "escalation", "break-glass", "budget", "on-call"],
+    ),
     (
         "PROBES",
         "Guests of the runtime's tests and of the benchmark; none is for use.",
@@ -35,7 +39,7 @@ const TABLES: [(&str, &str, &[&str]); 3] = [
 ];
 
 /// What the components are made of, from the root of the workspace.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 17] = [
     "Cargo.toml",
     "Cargo.lock",
     "rust-toolchain.toml",
@@ -46,6 +50,10 @@ const SOURCES: [&str; 13] = [
     "policies/bypass",
     "policies/bundle",
     "examples/four-eyes",
+    "examples/escalation",
+    "examples/break-glass",
+    "examples/budget",
+    "examples/on-call",
     "tests/guests/probes",
     "tests/guests/empty",
     "tests/guests/one-group",

@@ -38,7 +38,19 @@ fn the_tables_name_each_policy_once() {
     let names: Vec<&str> = all().map(|bundled| bundled.name).collect();
     assert_eq!(
         names,
-        ["group-quorum", "duration-cap", "bypass", "four-eyes", "probes", "empty", "one-group"]
+        [
+            "group-quorum",
+            "duration-cap",
+            "bypass",
+            "four-eyes",
+            "escalation",
+            "break-glass",
+            "budget",
+            "on-call",
+            "probes",
+            "empty",
+            "one-group",
+        ]
     );
     assert!(all().all(|bundled| !bundled.description.is_empty()));
 }
