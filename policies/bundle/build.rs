@@ -18,6 +18,7 @@ use std::{env, fs};
 
 use anyhow::{Context, bail};
 use quorate_componentize::Metadata;
+use quorate_componentize::outer::is_about_another_build;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -169,30 +170,10 @@ fn manifests(root: &Path) -> anyhow::Result<Vec<Value>> {
 /// The cargo that builds this, without what it was told about the outer build. The
 /// job server (`CARGO_MAKEFLAGS`) stays: both share the same processors.
 fn cargo(root: &Path) -> Command {
-    const OUTER: [&str; 8] = [
-        "RUSTC",
-        "RUSTDOC",
-        "RUSTFLAGS",
-        "CARGO_ENCODED_RUSTFLAGS",
-        "CARGO_TARGET_DIR",
-        "CARGO_INCREMENTAL",
-        "LLVM_PROFILE_FILE",
-        "CARGO_LLVM_COV",
-    ];
-    const OUTER_PREFIXES: [&str; 7] = [
-        "RUSTC_",
-        "CARGO_CFG_",
-        "CARGO_PROFILE_",
-        "CARGO_FEATURE_",
-        "CARGO_PKG_",
-        "CARGO_BUILD_",
-        "CARGO_TARGET_",
-    ];
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root);
     for (name, _) in env::vars_os() {
-        let known = name.to_string_lossy();
-        if OUTER.contains(&&*known) || OUTER_PREFIXES.iter().any(|prefix| known.starts_with(prefix)) {
+        if is_about_another_build(&name.to_string_lossy()) {
             cargo.env_remove(&name);
         }
     }

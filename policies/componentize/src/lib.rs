@@ -5,6 +5,7 @@
 //! Not here: compiling, and whether the gateway takes the result; that is
 //! `quorate-policy`'s to say.
 
+pub mod outer;
 mod sections;
 
 use std::borrow::Cow;

@@ -242,6 +242,19 @@ impl Paint {
     }
 }
 
+/// `1,204`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (nth, digit) in digits.chars().enumerate() {
+        if nth > 0 && (digits.len() - nth).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -321,5 +334,10 @@ mod tests {
         assert_eq!(names(&people, 2), "a, b and 1 more");
         assert_eq!(names(&people, 3), "a, b, c");
         assert_eq!(names(&[], 3), "nobody");
+    }
+
+    #[test]
+    fn large_numbers_are_grouped() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
     }
 }

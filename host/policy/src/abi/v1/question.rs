@@ -4,7 +4,7 @@
 use quorate_core::Timestamp;
 use quorate_core::input::{self, Input};
 
-use super::records::{self as wit, List, Text};
+use super::records::{self as wit, Lent, Text};
 
 /// An input that the contract cannot say.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +60,7 @@ pub(super) fn lend<R>(input: &Input, read: impl FnOnce(wit::Input<'_>) -> R) -> 
         .map(|(past, arguments)| {
             Ok(wit::PastRequest {
                 access: access(&past.access, arguments),
-                outcome: Text(&past.outcome),
+                outcome: Lent(&past.outcome),
                 submitted_at: instant(past.submitted_at)?,
                 ended_at: past.ended_at.map(instant).transpose()?,
             })
@@ -71,7 +71,7 @@ pub(super) fn lend<R>(input: &Input, read: impl FnOnce(wit::Input<'_>) -> R) -> 
         .iter()
         .map(|fact| {
             let as_of = instant(fact.as_of)?;
-            Ok(wit::Fact { name: Text(&fact.name), known: fact.known.as_deref().map(Text), as_of })
+            Ok(wit::Fact { name: Lent(&fact.name), known: fact.known.as_deref().map(Lent), as_of })
         })
         .collect::<Result<Vec<_>, _>>()?;
     let lists: Vec<_> = input.votes.iter().map(|vote| Lists::of(&vote.voter)).collect();
@@ -87,9 +87,9 @@ pub(super) fn lend<R>(input: &Input, read: impl FnOnce(wit::Input<'_>) -> R) -> 
                     input::Choice::Reject => wit::Choice::Reject,
                 },
                 forced: vote.forced,
-                comment: Text(&vote.comment),
+                comment: Lent(&vote.comment),
                 cast_at: instant(vote.cast_at)?,
-                attributes: List(&[]),
+                attributes: Lent(&[]),
             })
         })
         .collect::<Result<Vec<_>, _>>()?;
@@ -98,23 +98,23 @@ pub(super) fn lend<R>(input: &Input, read: impl FnOnce(wit::Input<'_>) -> R) -> 
     Ok(read(wit::Input {
         now: instant(input.now)?,
         request: wit::Request {
-            id: Text(request.id.as_str()),
+            id: Lent(request.id.as_str()),
             requester: principal(&request.requester, &requester),
             target: wit::Target {
-                name: Text(request.target.name.as_str()),
-                kind: Text(&request.target.kind),
+                name: Lent(request.target.name.as_str()),
+                kind: Lent(&request.target.kind),
                 max_duration: request.target.max_duration,
-                attributes: List(&target_attributes),
+                attributes: Lent(&target_attributes),
             },
             access: access(&request.access, &arguments),
-            reason: Text(&request.reason),
+            reason: Lent(&request.reason),
             submitted_at: instant(request.submitted_at)?,
-            attributes: List(&[]),
+            attributes: Lent(&[]),
         },
-        votes: List(&votes),
-        history: List(&history),
-        facts: List(&facts),
-        attributes: List(&[]),
+        votes: Lent(&votes),
+        history: Lent(&history),
+        facts: Lent(&facts),
+        attributes: Lent(&[]),
     }))
 }
 
@@ -131,7 +131,7 @@ struct Lists<'a> {
 impl<'a> Lists<'a> {
     fn of(principal: &'a input::Principal) -> Self {
         Self {
-            groups: principal.groups.iter().map(|group| Text(group.as_str())).collect(),
+            groups: principal.groups.iter().map(|group| Lent(group.as_str())).collect(),
             attributes: attributes(&principal.attributes),
         }
     }
@@ -139,21 +139,23 @@ impl<'a> Lists<'a> {
 
 fn principal<'a>(principal: &'a input::Principal, lists: &'a Lists<'a>) -> wit::Principal<'a> {
     wit::Principal {
-        id: Text(principal.id.as_str()),
-        email: Text(&principal.email),
-        groups: List(&lists.groups),
-        attributes: List(&lists.attributes),
+        id: Lent(principal.id.as_str()),
+        email: Lent(&principal.email),
+        groups: Lent(&lists.groups),
+        attributes: Lent(&lists.attributes),
     }
 }
 
 fn attributes(list: &[input::Attribute]) -> Vec<wit::Attribute<'_>> {
-    list.iter().map(|one| wit::Attribute { name: Text(&one.name), value: Text(&one.value) }).collect()
+    list.iter().map(|one| wit::Attribute { name: Lent(&one.name), value: Lent(&one.value) }).collect()
 }
 
 fn arguments(access: &input::Access) -> Vec<Text<'_>> {
     match access {
         input::Access::JustInTime { .. } => Vec::new(),
-        input::Access::Command { command } => command.arguments.iter().map(|one| Text(one)).collect(),
+        input::Access::Command { command } => {
+            command.arguments.iter().map(|one| Lent(one.as_str())).collect()
+        }
     }
 }
 
@@ -161,7 +163,7 @@ fn access<'a>(access: &'a input::Access, arguments: &'a [Text<'a>]) -> wit::Acce
     match access {
         input::Access::JustInTime { seconds } => wit::Access::JustInTime(*seconds),
         input::Access::Command { command } => {
-            wit::Access::Command(wit::Command { text: Text(&command.text), arguments: List(arguments) })
+            wit::Access::Command(wit::Command { text: Lent(&command.text), arguments: Lent(arguments) })
         }
     }
 }

@@ -13,12 +13,32 @@ use wasmtime::Result;
 use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LowerContext};
 use wasmtime::component::{ComponentType, Lower};
 
-/// A text, lent.
-#[derive(Clone, Copy)]
-pub(super) struct Text<'a>(pub(super) &'a str);
+/// A text or a list, lent.
+pub(super) struct Lent<'a, T: ?Sized>(pub(super) &'a T);
 
-/// A list, lent.
-pub(super) struct List<'a, T>(pub(super) &'a [T]);
+pub(super) type Text<'a> = Lent<'a, str>;
+pub(super) type List<'a, E> = Lent<'a, [E]>;
+
+/// What goes into memory as a pointer and a length.
+trait Sequence {
+    /// Where an element may begin, in bytes.
+    const ALIGN: u32;
+    fn has_none(&self) -> bool;
+}
+
+impl Sequence for str {
+    const ALIGN: u32 = 1;
+    fn has_none(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl<E: Lower> Sequence for [E] {
+    const ALIGN: u32 = E::ALIGN32;
+    fn has_none(&self) -> bool {
+        self.is_empty()
+    }
+}
 
 /// Writes what stands for nothing: a pointer that is aligned and not null, which is
 /// what the canonical ABI's `realloc` answers when it is asked for no bytes, and the
@@ -29,20 +49,20 @@ fn nothing<T>(cx: &mut LowerContext<'_, T>, align: u32, offset: usize) {
     *length = [0; 4];
 }
 
-// SAFETY: laid out and checked as `str` is.
-unsafe impl ComponentType for Text<'_> {
-    type Lower = <str as ComponentType>::Lower;
+// SAFETY: laid out and checked as what is lent.
+unsafe impl<T: ?Sized + Lower> ComponentType for Lent<'_, T> {
+    type Lower = T::Lower;
 
-    const ABI: CanonicalAbiInfo = <str as ComponentType>::ABI;
+    const ABI: CanonicalAbiInfo = T::ABI;
 
     fn typecheck(ty: &InterfaceType, types: &InstanceType<'_>) -> Result<()> {
-        str::typecheck(ty, types)
+        T::typecheck(ty, types)
     }
 }
 
-// SAFETY: what is written is what `str` writes, or, for the empty text, a pointer and a
-// length that need no memory.
-unsafe impl Lower for Text<'_> {
+// SAFETY: what is written is what a text or a slice writes, or, for an empty one, a
+// pointer and a length that need no memory.
+unsafe impl<S: ?Sized + Lower + Sequence> Lower for Lent<'_, S> {
     fn linear_lower_to_flat<T>(
         &self,
         cx: &mut LowerContext<'_, T>,
@@ -58,45 +78,8 @@ unsafe impl Lower for Text<'_> {
         ty: InterfaceType,
         offset: usize,
     ) -> Result<()> {
-        if self.0.is_empty() {
-            nothing(cx, 1, offset);
-            return Ok(());
-        }
-        self.0.linear_lower_to_memory(cx, ty, offset)
-    }
-}
-
-// SAFETY: laid out and checked as a slice is.
-unsafe impl<E: Lower> ComponentType for List<'_, E> {
-    type Lower = <[E] as ComponentType>::Lower;
-
-    const ABI: CanonicalAbiInfo = <[E] as ComponentType>::ABI;
-
-    fn typecheck(ty: &InterfaceType, types: &InstanceType<'_>) -> Result<()> {
-        <[E]>::typecheck(ty, types)
-    }
-}
-
-// SAFETY: what is written is what a slice writes, or, for the empty list, a pointer and
-// a length that need no memory.
-unsafe impl<E: Lower> Lower for List<'_, E> {
-    fn linear_lower_to_flat<T>(
-        &self,
-        cx: &mut LowerContext<'_, T>,
-        ty: InterfaceType,
-        dst: &mut MaybeUninit<Self::Lower>,
-    ) -> Result<()> {
-        self.0.linear_lower_to_flat(cx, ty, dst)
-    }
-
-    fn linear_lower_to_memory<T>(
-        &self,
-        cx: &mut LowerContext<'_, T>,
-        ty: InterfaceType,
-        offset: usize,
-    ) -> Result<()> {
-        if self.0.is_empty() {
-            nothing(cx, E::ALIGN32, offset);
+        if self.0.has_none() {
+            nothing(cx, S::ALIGN, offset);
             return Ok(());
         }
         self.0.linear_lower_to_memory(cx, ty, offset)

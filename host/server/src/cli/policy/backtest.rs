@@ -90,7 +90,7 @@ impl Backtest {
         let store = Store::of(context, &self, &candidate, gateway.address());
         let mut run = match store.load(self.resume) {
             Some(saved) => {
-                context.screen.say(&format!("going on after {} decisions", text::grouped(saved.run.done())));
+                context.screen.say(&format!("going on after {} decisions", words::grouped(saved.run.done())));
                 saved
             }
             None => self.begin(context, &gateway, &candidate).await?,
@@ -162,8 +162,8 @@ impl Backtest {
         Err(Failure::failed(format!(
             "the history is not complete: {} of {} decisions in which policy {} took part have no record that can be read{}; \
              --allow-gaps leaves them out",
-            text::grouped(missing),
-            text::grouped(run.total),
+            words::grouped(missing),
+            words::grouped(run.total),
             run.policy,
             first.unwrap_or_default()
         )))
@@ -190,7 +190,7 @@ impl Backtest {
             };
             let next = page.next.filter(|next| *next > saved.after);
             saved.run.add(page);
-            bar.set(saved.run.done(), format!("{} let in", text::grouped(saved.run.changed("lets-in"))));
+            bar.set(saved.run.done(), format!("{} let in", words::grouped(saved.run.changed("lets-in"))));
             self.refuse_gaps(&saved.run)?;
             let Some(next) = next else { return Ok(()) };
             saved.after = next;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use quorate_core::backtest::Kind;
 
 use super::tally::{Cell, Run};
-use super::text::grouped;
+use crate::cli::words::grouped;
 
 const WIDTH: f64 = 720.0;
 /// The height of all bands together.

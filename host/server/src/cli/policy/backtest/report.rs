@@ -7,8 +7,8 @@ use quorate_core::backtest::Kind;
 
 use super::picture;
 use super::tally::{Flip, Run, requests};
-use super::text::{TITLES, grouped, headline, more};
-use crate::cli::words;
+use super::text::{TITLES, headline, more};
+use crate::cli::words::{self, grouped};
 
 const HEAD: &str = "<!doctype html>
 <html lang=\"en\"><head><meta charset=\"utf-8\">

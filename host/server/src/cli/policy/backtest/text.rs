@@ -6,7 +6,7 @@ use quorate_core::backtest::Kind;
 use quorate_core::duration::AccessDuration;
 
 use super::tally::{Flip, Run, requests};
-use crate::cli::words;
+use crate::cli::words::{self, grouped};
 
 /// How many flips of the less grave kinds are told of.
 const TOLD_MAX: usize = 20;
@@ -155,19 +155,6 @@ pub(super) fn more(flip: &Flip) -> String {
     words.join("; ")
 }
 
-/// `1,204`.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (nth, digit) in digits.chars().enumerate() {
-        if nth > 0 && (digits.len() - nth).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tally::tests::run;
@@ -189,10 +176,5 @@ mod tests {
         let run = Run { decisions: 1200, ..Run::default() };
         assert!(of(&run, None).contains("1,200 decisions"));
         assert!(of(&run, None).contains("no decision would be another"));
-    }
-
-    #[test]
-    fn large_numbers_are_grouped() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
     }
 }

@@ -65,14 +65,6 @@ fn a_file_has_a_plain_name_whatever_the_manifest_says() {
 }
 
 #[test]
-fn large_numbers_can_be_read() {
-    assert_eq!(
-        [grouped(0), grouped(999), grouped(1000), grouped(1_234_567)],
-        ["0", "999", "1,000", "1,234,567"]
-    );
-}
-
-#[test]
 fn colours_are_taken_out_of_what_a_compiler_says() {
     let coloured = "\u{1b}[1m\u{1b}[92m   Compiling\u{1b}[0m serde v1";
     assert_eq!(tool::without_colours(coloured), "   Compiling serde v1");

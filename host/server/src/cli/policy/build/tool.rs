@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 
 use indicatif::ProgressBar;
+use quorate_componentize::outer::is_about_another_build;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::Command;
@@ -71,31 +72,11 @@ impl<'a> Steps<'a> {
 
     /// A program in `folder`, without what the outside was told about another build.
     pub(super) fn program(&self, program: impl AsRef<OsStr>, folder: &Path) -> Command {
-        const OUTER: [&str; 9] = [
-            "RUSTC",
-            "RUSTDOC",
-            "RUSTFLAGS",
-            "CARGO_ENCODED_RUSTFLAGS",
-            "CARGO_TARGET_DIR",
-            "CARGO_INCREMENTAL",
-            "LLVM_PROFILE_FILE",
-            "CARGO_LLVM_COV",
-            "VIRTUAL_ENV",
-        ];
-        const OUTER_PREFIXES: [&str; 7] = [
-            "RUSTC_",
-            "CARGO_CFG_",
-            "CARGO_PROFILE_",
-            "CARGO_FEATURE_",
-            "CARGO_PKG_",
-            "CARGO_BUILD_",
-            "CARGO_TARGET_",
-        ];
         let mut command = Command::new(program);
         command.current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
         for name in self.context.environment.names() {
             let known = name.to_string_lossy();
-            if OUTER.contains(&&*known) || OUTER_PREFIXES.iter().any(|prefix| known.starts_with(prefix)) {
+            if known == "VIRTUAL_ENV" || is_about_another_build(&known) {
                 command.env_remove(name);
             }
         }
