@@ -139,6 +139,11 @@ impl World {
         self.start_at(at).await.unwrap();
     }
 
+    /// How it runs after the next start.
+    pub fn reconfigure(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
+    }
+
     /// Stops the gateway; its folder stays.
     pub async fn stop(&mut self) {
         if let Some(running) = self.running.take() {

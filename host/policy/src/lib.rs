@@ -10,6 +10,7 @@
 //! | [`config`] | whether a policy accepts a config |
 //! | [`set`] | the active policies, swapped at once |
 //! | [`vectors`] | an author's vector files on a component |
+//! | [`signature`] | who vouches for a component |
 //! | `abi` | the versions of the contract, and whether a component keeps to one |
 //! | `engine`, `call`, `permits` | how every call is limited |
 //! | `instances` | a fresh instance for every call |
@@ -33,7 +34,9 @@ mod permits;
 pub mod policy;
 mod random;
 pub mod runtime;
+mod sections;
 pub mod set;
+pub mod signature;
 pub mod vectors;
 
 pub use limits::Limits;
@@ -41,4 +44,5 @@ pub use load::LoadError;
 pub use metadata::Metadata;
 pub use policy::{Evaluation, Policy};
 pub use runtime::{Runtime, RuntimeError};
+pub use sections::imports;
 pub use set::{Active, ActiveSet};

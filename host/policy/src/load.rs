@@ -12,6 +12,7 @@ use crate::fault::{fault, plain};
 use crate::metadata::Metadata;
 use crate::policy::{Loaded, Policy};
 use crate::runtime::{Runtime, Shared};
+use crate::signature::{self, BadSignature};
 use crate::vectors;
 
 /// Why a component is not a policy here.
@@ -31,6 +32,9 @@ pub enum LoadError {
     /// Something else.
     #[error("it is not a WebAssembly component: {0}")]
     NotAComponent(String),
+    /// Keys are configured, and none of them vouches for it.
+    #[error("{0}")]
+    BadSignature(BadSignature),
     /// For another world, or another version of the contract.
     #[error("it does not keep to the contract quorate:policy@1.0.0: {0}")]
     WrongContract(String),
@@ -61,6 +65,8 @@ impl LoadError {
             Self::Empty => "empty",
             Self::TooLarge { .. } => "too-large",
             Self::NotAComponent(_) => "not-a-component",
+            Self::BadSignature(BadSignature::Missing) => "not-signed",
+            Self::BadSignature(_) => "bad-signature",
             Self::WrongContract(_) => "wrong-contract",
             Self::ForeignImport(_) => "foreign-import",
             Self::DoesNotCompile(_) => "does-not-compile",
@@ -76,9 +82,27 @@ impl Runtime {
     /// Takes in `component`: compiles it, or takes it from the cache, and starts it
     /// once. This may take seconds for an interpreter of some megabytes.
     pub fn load(&self, component: &[u8]) -> Result<Policy, LoadError> {
+        self.check_form(component)?;
+        if !self.keys.is_empty() {
+            signature::verify(component, &self.keys).map_err(LoadError::BadSignature)?;
+        }
+        self.take_in(component)
+    }
+
+    /// The same, for a component that somebody else vouches for: this program, which
+    /// brought it along, or the ledger, for what has decided before.
+    pub fn load_vouched(&self, component: &[u8]) -> Result<Policy, LoadError> {
+        self.check_form(component)?;
+        self.take_in(component)
+    }
+
+    fn check_form(&self, component: &[u8]) -> Result<(), LoadError> {
+        check_size(component, self.shared.limits.component_bytes_max)?;
+        check_format(component)
+    }
+
+    fn take_in(&self, component: &[u8]) -> Result<Policy, LoadError> {
         let shared = &self.shared;
-        check_size(component, shared.limits.component_bytes_max)?;
-        check_format(component)?;
         shared.contract.check(component).map_err(|mismatch| match mismatch {
             Mismatch::Contract(difference) => LoadError::WrongContract(difference),
             Mismatch::Imports(foreign) => LoadError::ForeignImport(foreign),

@@ -1,9 +1,10 @@
 //! What a component says about itself, for lists and pages. Never trusted, never
 //! part of a decision.
 
-use wasmparser::{KnownCustom, Parser, Payload};
+use wasmparser::{KnownCustom, Payload};
 
 use crate::fault::plain;
+use crate::sections::outermost;
 
 /// What an author wrote into the component; each may be missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,14 +26,9 @@ impl Metadata {
     /// modules inside.
     pub(crate) fn of(component: &[u8], schema: &serde_json::Value) -> Self {
         let mut metadata = Self::default();
-        let mut depth = 0_u32;
-        for payload in Parser::new(0).parse_all(component) {
-            match payload {
-                Ok(Payload::ModuleSection { .. } | Payload::ComponentSection { .. }) => depth += 1,
-                Ok(Payload::End(_)) => depth = depth.saturating_sub(1),
-                Ok(Payload::CustomSection(section)) if depth == 0 => metadata.read(&section),
-                Ok(_) => {}
-                Err(_) => break,
+        for payload in outermost(component) {
+            if let Payload::CustomSection(section) = payload {
+                metadata.read(&section);
             }
         }
         let said = |key: &str| schema.get(key)?.as_str().and_then(|text| shown(text, 400));

@@ -13,12 +13,15 @@ use crate::call::Call;
 use crate::engine::{self, StartError};
 use crate::limits::Limits;
 use crate::permits::Permits;
+use crate::signature::PublicKey;
 
 /// The engine with its limits, pool and cache; cheap to clone. One per process:
 /// policies of different engines cannot share compiled code or the pool.
 #[derive(Clone)]
 pub struct Runtime {
     pub(crate) shared: Arc<Shared>,
+    /// Who has to have signed what is loaded; empty: nobody.
+    pub(crate) keys: Arc<[PublicKey]>,
 }
 
 /// What every policy of a runtime refers to.
@@ -70,6 +73,7 @@ impl Runtime {
                 .ok()
         });
         Ok(Self {
+            keys: Arc::from([]),
             shared: Arc::new(Shared {
                 permits: Permits::new(limits.evaluations_max, Duration::from_millis(limits.wait_ms_max)),
                 places_ahead: Permits::new(engine::AHEAD_MAX, Duration::ZERO),
@@ -81,6 +85,13 @@ impl Runtime {
                 fingerprint,
             }),
         })
+    }
+
+    /// The same, but it loads only what one of `keys` signed; where there are none, it
+    /// goes on loading everything.
+    #[must_use]
+    pub fn trusting(self, keys: Vec<PublicKey>) -> Self {
+        Self { keys: keys.into(), ..self }
     }
 
     /// Names the engine and its settings. The same policy, config and input use the

@@ -12,9 +12,10 @@ use quorate_core::{Timestamp, ids::BadName};
 use quorate_kit as kit;
 use quorate_kit::properties::{Found, World};
 use quorate_kit::vectors::{File, Tried};
-use wasmparser::{Parser, Payload};
+use wasmparser::Payload;
 
 use crate::policy::{Evaluation, Policy};
+use crate::sections::outermost;
 
 /// The custom section of a component that holds its vector files, as YAML documents.
 pub const SECTION: &str = "quorate:vectors";
@@ -48,18 +49,12 @@ pub fn input(given: kit::Input) -> Result<Input, String> {
 
 /// The vector files that `component` carries.
 pub fn carried(component: &[u8]) -> Option<&str> {
-    let mut depth = 0_u32;
-    for payload in Parser::new(0).parse_all(component) {
-        match payload.ok()? {
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::CustomSection(section) if depth == 0 && section.name() == SECTION => {
-                return Some(std::str::from_utf8(section.data()).unwrap_or("\u{0}"));
-            }
-            _ => {}
+    outermost(component).find_map(|payload| match payload {
+        Payload::CustomSection(section) if section.name() == SECTION => {
+            Some(std::str::from_utf8(section.data()).unwrap_or("\u{0}"))
         }
-    }
-    None
+        _ => None,
+    })
 }
 
 /// Runs the vectors that a component carries, up to the first that fails.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::serve::ListenerExt as _;
+use quorate_policy::signature::PublicKey;
 use quorate_policy::{Limits, Runtime};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -67,7 +68,8 @@ impl App {
             .await
             .with_context(|| format!("cannot listen on {}", config.listen))?;
         config.listen = listener.local_addr()?;
-        let runtime = Runtime::new(Limits::default(), Some(config.compiled()))?;
+        let runtime =
+            Runtime::new(Limits::default(), Some(config.compiled()))?.trusting(policy_keys(&config)?);
         let lifecycle = Lifecycle::new(ledger.clone(), runtime, clock.clone(), config.clone());
         lifecycle.start_policies().await?;
         reconcile::settle(&lifecycle).await?;
@@ -107,6 +109,13 @@ impl App {
         });
         Running { app: self, address, setup_token, tasks }
     }
+}
+
+/// Who has to have signed a policy; empty where nobody has to.
+fn policy_keys(config: &Config) -> anyhow::Result<Vec<PublicKey>> {
+    let Some(path) = &config.policy_keys else { return Ok(Vec::new()) };
+    let read = || Ok::<_, anyhow::Error>(PublicKey::parse_all(&std::fs::read(path)?)?);
+    read().with_context(|| format!("the policy keys {} cannot be used", path.display()))
 }
 
 /// What sessions are started with. Refuses here, and not in somebody's session, where they

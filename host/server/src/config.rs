@@ -44,6 +44,12 @@ pub struct Settings {
     /// the capabilities `CAP_SETUID`, `CAP_SETGID`, `CAP_CHOWN` and `CAP_KILL`.
     #[arg(long, env = "QUORATE_SESSION_USER", value_name = "USER")]
     pub session_user: Option<String>,
+    /// PEM file with the public keys of which one must have signed a policy [default: unsigned ones are taken]
+    ///
+    /// Ed25519 keys, as `quorate policy keygen` or openssl make them. What came with the gateway
+    /// needs no signature; a version that was loaded before and is not signed does not decide any more.
+    #[arg(long, env = "QUORATE_POLICY_KEYS", value_name = "FILE")]
+    pub policy_keys: Option<PathBuf>,
     /// Requests of one person that may wait at the same time [default: 100]
     #[arg(long, env = "QUORATE_PENDING_REQUESTS_MAX")]
     pub pending_requests_max: Option<u64>,
@@ -73,6 +79,8 @@ pub struct Config {
     pub command_run_seconds: u64,
     /// Whom sessions run as; none: the gateway's own user.
     pub session_user: Option<String>,
+    /// The public keys of which one must have signed a policy; none: any policy is taken.
+    pub policy_keys: Option<PathBuf>,
     /// How many requests of one person may wait at the same time.
     pub pending_requests_max: u64,
     /// Whether `/metrics` needs no token.
@@ -91,6 +99,7 @@ impl Default for Config {
             command_window_seconds: 3600,
             command_run_seconds: 3600,
             session_user: None,
+            policy_keys: None,
             pending_requests_max: 100,
             metrics_public: false,
         }
@@ -159,6 +168,7 @@ impl Config {
                 default.command_run_seconds,
             )?,
             session_user: flags.session_user.or(file.session_user),
+            policy_keys: flags.policy_keys.or(file.policy_keys),
             pending_requests_max: pending.unwrap_or(default.pending_requests_max),
             metrics_public: flags.metrics_public.or(file.metrics_public).unwrap_or(default.metrics_public),
         })

@@ -235,6 +235,7 @@ impl From<LoadError> for Problem {
             | LoadError::DoesNotCompile(_)
             | LoadError::DoesNotStart(_)
             | LoadError::BadSchema(_)
+            | LoadError::BadSignature(_)
             | LoadError::VectorsFail(_) => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Self::new(status, error.code(), format!("this cannot be a policy: {error}"))

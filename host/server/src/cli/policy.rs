@@ -11,6 +11,7 @@ mod docs;
 mod inspect;
 mod new;
 mod run;
+mod sign;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -53,6 +54,9 @@ pub(super) enum Policy {
     Diff(diff::Diff),
     Schema(docs::Schema),
     Docs(docs::Docs),
+    Keygen(sign::Keygen),
+    Sign(sign::Sign),
+    Verify(sign::Verify),
     /// Check a component and add it as a version of a policy
     Load(Load),
     /// List policies
@@ -126,6 +130,9 @@ impl Policy {
             Self::Build(build) => build.run(context).await,
             Self::Schema(schema) => schema.run(context).await,
             Self::Docs(docs) => docs.run(context).await,
+            Self::Keygen(keygen) => keygen.run(context),
+            Self::Sign(sign) => sign.run(context).await,
+            Self::Verify(verify) => verify.run(context),
             Self::Run(run) => run.run(context).await,
             Self::Check(check) => check.run(context).await,
             Self::Bench(bench) => bench.run(context).await,

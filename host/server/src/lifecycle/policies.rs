@@ -8,6 +8,7 @@ use quorate_core::entry::{Actor, Step, View};
 use quorate_core::ids::{Digest, PolicyName};
 use quorate_core::policy::{self, Policy, Version};
 use quorate_core::refused::Refused;
+use quorate_policy::LoadError;
 
 use super::{Error, Idempotency, Inner, Lifecycle, Plan, follow, nothing_planned};
 use crate::ledger::Append;
@@ -22,7 +23,7 @@ impl Lifecycle {
         let mut loaded = BTreeMap::new();
         for policy in self.0.ledger.policies()? {
             let Some(version) = policy.active() else { continue };
-            match self.compile(version.digest).await {
+            match self.compile(version.clone()).await {
                 Ok(component) => {
                     loaded.insert(policy.name.clone(), component);
                 }
@@ -68,8 +69,9 @@ impl Lifecycle {
         key: Option<Idempotency>,
     ) -> Result<(Policy, Version), Error> {
         let inner = self.0.clone();
+        let built_in = by == Actor::Gateway;
         let (compiled, component) = tokio::task::spawn_blocking(move || {
-            inner.runtime.load(&component).map(|compiled| (compiled, component))
+            inner.load(&component, built_in).map(|compiled| (compiled, component))
         })
         .await
         .map_err(anyhow::Error::new)??;
@@ -77,7 +79,7 @@ impl Lifecycle {
             digest: compiled.digest(),
             label: compiled.metadata().version.clone().unwrap_or_default(),
             bytes: component.len() as u64,
-            built_in: by == Actor::Gateway,
+            built_in,
         };
         let _swapping = self.0.swapping.lock().await;
         if activate.is_some() {
@@ -107,10 +109,6 @@ impl Lifecycle {
         by: Actor,
         key: Option<Idempotency>,
     ) -> Result<Policy, Error> {
-        let policy = self.0.policy(name)?;
-        if !policy.versions.iter().any(|version| version.digest == digest) {
-            return Err(Refused::Unknown { what: "policy version", name: digest.short() }.into());
-        }
         self.switch(name, digest, reason, by, key).await
     }
 
@@ -138,7 +136,10 @@ impl Lifecycle {
         self.check_key(key.as_ref())?;
         // Compiled before anything is appended: a version that does not load any
         // more changes nothing.
-        let compiled = self.compile(digest).await?;
+        let Some(version) = self.0.policy(name)?.versions.into_iter().find(|one| one.digest == digest) else {
+            return Err(Refused::Unknown { what: "policy version", name: digest.short() }.into());
+        };
+        let compiled = self.compile(version).await?;
         let _swapping = self.0.swapping.lock().await;
         self.0.check_rules_accept(name, &compiled)?;
         let wanted = name.clone();
@@ -163,13 +164,13 @@ impl Lifecycle {
         tracing::info!(policy = %name, version = %compiled.digest().short(), "a policy version decides now");
     }
 
-    async fn compile(&self, digest: Digest) -> Result<quorate_policy::Policy, Error> {
+    async fn compile(&self, version: Version) -> Result<quorate_policy::Policy, Error> {
         let inner = self.0.clone();
         tokio::task::spawn_blocking(move || {
-            let Some(component) = inner.ledger.blob(&digest)? else {
-                return Err(Error::NotFound { what: "component", name: digest.short() });
+            let Some(component) = inner.ledger.blob(&version.digest)? else {
+                return Err(Error::NotFound { what: "component", name: version.digest.short() });
             };
-            Ok(inner.runtime.load(&component)?)
+            Ok(inner.load(&component, version.built_in)?)
         })
         .await
         .map_err(anyhow::Error::new)?
@@ -177,6 +178,12 @@ impl Lifecycle {
 }
 
 impl Inner {
+    /// What came with a gateway is vouched for by the program itself; everything else by
+    /// the keys, where there are any.
+    fn load(&self, component: &[u8], built_in: bool) -> Result<quorate_policy::Policy, LoadError> {
+        if built_in { self.runtime.load_vouched(component) } else { self.runtime.load(component) }
+    }
+
     fn policy(&self, name: &PolicyName) -> Result<Policy, Error> {
         let found = self.ledger.policy(name)?;
         found.ok_or_else(|| Error::NotFound { what: "policy", name: name.to_string() })

@@ -101,7 +101,7 @@ impl Build {
             words::facts(&[
                 ("file", words::clean(&file.display().to_string())),
                 ("policy", words::clean(format!("{} {}", built.about.name, built.about.version).trim())),
-                ("size", format!("{} bytes", grouped(built.component.len()))),
+                ("size", format!("{} bytes", words::grouped(built.component.len() as u64))),
                 ("digest", digest.to_string()),
                 ("vectors", vectors),
                 ("contract", "quorate:policy@1.0.0: it keeps to it, compiles and starts".to_owned()),
@@ -237,7 +237,7 @@ fn file_name(name: &str) -> String {
 }
 
 /// Writes all of it, or leaves what was there.
-fn write(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(super) fn write(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let written = || {
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
         let mut unfinished = tempfile::Builder::new();
@@ -254,19 +254,6 @@ fn write(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
 fn permissions() -> fs::Permissions {
     use std::os::unix::fs::PermissionsExt as _;
     fs::Permissions::from_mode(0o644)
-}
-
-/// `1,234,567`.
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (nth, digit) in digits.chars().enumerate() {
-        if nth > 0 && (digits.len() - nth).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// What stands under `key`, or nothing.

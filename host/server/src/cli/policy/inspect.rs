@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use quorate_core::ids::PolicyName;
+use quorate_policy::signature;
 use serde_json::{Value, json};
-use wasmparser::{Parser, Payload};
 
 use super::read;
 use crate::cli::Context;
@@ -37,26 +37,13 @@ fn inspect_file(bytes: &[u8]) -> Result<Value, Failure> {
     Ok(json!({
         "digest": policy.digest(), "bytes": policy.bytes(),
         "name": metadata.name, "version": metadata.version, "description": metadata.description,
-        "imports": imports(bytes), "schema": policy.schema(),
+        "imports": quorate_policy::imports(bytes), "signed_by": signed_by(bytes), "schema": policy.schema(),
         "facts": needs.facts, "history_window_seconds": needs.history_window,
     }))
 }
 
-/// What the component itself imports, not the modules inside.
-fn imports(bytes: &[u8]) -> Vec<String> {
-    let (mut imports, mut depth) = (Vec::new(), 0_u32);
-    for payload in Parser::new(0).parse_all(bytes) {
-        match payload {
-            Ok(Payload::ModuleSection { .. } | Payload::ComponentSection { .. }) => depth += 1,
-            Ok(Payload::End(_)) => depth = depth.saturating_sub(1),
-            Ok(Payload::ComponentImportSection(section)) if depth == 0 => {
-                imports.extend(section.into_iter().flatten().map(|import| import.name.name.to_owned()));
-            }
-            Ok(_) => {}
-            Err(_) => break,
-        }
-    }
-    imports
+fn signed_by(component: &[u8]) -> Vec<String> {
+    signature::claimed(component).iter().map(ToString::to_string).collect()
 }
 
 fn describe(inspected: &Value) -> String {
@@ -74,6 +61,7 @@ fn describe(inspected: &Value) -> String {
         ("digest", text("digest")),
         ("size", format!("{} bytes", text("bytes"))),
         ("imports", list("imports")),
+        ("signed by", list("signed_by")),
         ("facts", list("facts")),
         (
             "history",
