@@ -174,6 +174,7 @@ fn key_file(path: &Path) -> Result<Vec<u8>, Failure> {
 
 fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {
     let opened = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-    opened.and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
+    opened
+        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
         .map_err(|error| Failure::usage(format!("`{}` cannot be written: {error}", path.display())))
 }
