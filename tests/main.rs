@@ -27,6 +27,7 @@ mod suites {
     mod kill;
     mod operations;
     mod program;
+    mod reach;
     mod restart;
     mod rules;
     mod session_user;

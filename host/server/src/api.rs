@@ -27,6 +27,7 @@ mod me;
 mod page;
 mod policies;
 mod problem;
+mod reach;
 mod requests;
 mod resources;
 mod rules;
@@ -109,6 +110,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(sessions::end))
         .routes(routes!(resources::list))
         .routes(routes!(resources::show, resources::save, resources::remove))
+        .routes(routes!(reach::reach))
         .routes(routes!(rules::list))
         .routes(routes!(rules::show, rules::save, rules::remove))
         .routes(routes!(policies::list))

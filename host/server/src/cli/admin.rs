@@ -13,6 +13,8 @@ mod tokens;
 use clap::Subcommand;
 use serde_json::Value;
 
+pub(super) use apply::rehearse;
+
 use super::Context;
 use super::client::Answer;
 use super::exit::Ending;

@@ -4,12 +4,14 @@
 mod backtest;
 mod bench;
 pub(super) mod build;
+mod candidate;
 mod check;
 mod component;
 mod diff;
 mod docs;
 mod inspect;
 mod new;
+mod reach;
 mod run;
 mod sign;
 mod test;
@@ -68,6 +70,7 @@ pub(super) enum Policy {
     /// Say what a component is: a file here, or a policy on the gateway
     Inspect(Inspect),
     Backtest(backtest::Backtest),
+    Reach(reach::Reach),
 }
 
 /// A component to be loaded.
@@ -158,6 +161,7 @@ impl Policy {
             }
             Self::Inspect(Inspect { what }) => inspect::run(context, &what).await,
             Self::Backtest(backtest) => backtest.run(context).await,
+            Self::Reach(reach) => reach.run(context).await,
         }
     }
 }

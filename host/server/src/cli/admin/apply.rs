@@ -80,16 +80,7 @@ impl Apply {
             set_secrets: self.set_secrets,
             me: &me,
         };
-        let steps = plan(&wanted, &state, &given).map_err(|wrong| {
-            let more = wrong.len().saturating_sub(5);
-            let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-            let told: Vec<&str> = wrong.iter().take(5).map(String::as_str).collect();
-            Failure::usage(format!(
-                "`{}`: {}{more}; nothing was changed",
-                self.file.display(),
-                told.join("; ")
-            ))
-        })?;
+        let steps = steps(&self.file, &wanted, &state, &given)?;
         self.show(context, &steps);
         if steps.is_empty() || self.dry_run {
             self.done(context, &steps, 0, &[]);
@@ -157,6 +148,52 @@ impl Apply {
             );
         }
     }
+}
+
+/// Makes a gateway that is only asked what would be what `file` says, at once; the values of
+/// secrets are left out.
+pub(in crate::cli) async fn rehearse(
+    context: &Context,
+    gateway: &Gateway,
+    file: &Path,
+) -> Result<(), Failure> {
+    let text = file::read(file)?;
+    let mut wanted: file::Gateway = file::parse(file, &text, &GATEWAY)?;
+    wanted.users.iter_mut().flatten().for_each(|(_, user)| user.password = None);
+    wanted.resources.iter_mut().flatten().for_each(|(_, resource)| resource.secrets.clear());
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let (components, schemas) = components(&wanted, folder).await?;
+    let (state, me) = state(gateway, &wanted, schemas).await?;
+    let given = Given {
+        folder,
+        environment: &context.environment,
+        components: &components,
+        prune: false,
+        set_secrets: false,
+        me: &me,
+    };
+    for step in steps(file, &wanted, &state, &given)? {
+        call(gateway, &step.call, &components).await.map_err(|failure| {
+            let message = format!("`{}`: {}: {}", file.display(), step.change.title(), failure.message);
+            Failure { message, ..failure }
+        })?;
+    }
+    Ok(())
+}
+
+/// What has to be done so that the gateway is what the file says.
+fn steps(
+    file: &Path,
+    wanted: &file::Gateway,
+    state: &State,
+    given: &Given<'_>,
+) -> Result<Vec<Step>, Failure> {
+    plan(wanted, state, given).map_err(|wrong| {
+        let more = wrong.len().saturating_sub(5);
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        let told: Vec<&str> = wrong.iter().take(5).map(String::as_str).collect();
+        Failure::usage(format!("`{}`: {}{more}; nothing was changed", file.display(), told.join("; ")))
+    })
 }
 
 /// Says what was done and what was not when a step fails.

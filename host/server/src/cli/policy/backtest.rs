@@ -16,7 +16,7 @@ use quorate_core::ids::{Digest, PolicyName, RuleName};
 use serde_json::Value;
 
 use self::tally::{Page, Run, Saved};
-use super::read;
+use super::candidate::Candidate;
 use crate::cli::Context;
 use crate::cli::bar::Bar;
 use crate::cli::client::{Gateway, Query};
@@ -67,20 +67,11 @@ pub(crate) struct Backtest {
     allow_gaps: bool,
 }
 
-/// What is tried in whose place.
-struct Candidate {
-    policy: PolicyName,
-    /// Its digest, or a beginning of it.
-    digest: String,
-    /// The component, where it is a file here.
-    bytes: Option<Vec<u8>>,
-}
-
 impl Backtest {
     /// Runs the verb.
     pub(crate) async fn run(self, context: &Context) -> Ending {
         let gateway = context.gateway()?;
-        let candidate = self.candidate()?;
+        let candidate = Candidate::of(&self.candidate, self.policy.as_ref())?;
         for file in [&self.json_file, &self.html].into_iter().flatten() {
             // Known before a long run, not after it.
             check_writable(file)?;
@@ -108,24 +99,6 @@ impl Backtest {
         self.show(context, &run.run)?;
         store.forget();
         Ok(0)
-    }
-
-    fn candidate(&self) -> Result<Candidate, Failure> {
-        let file = Path::new(&self.candidate);
-        if let Some((name, digest)) = self.candidate.split_once('@').filter(|_| !file.is_file()) {
-            let name: PolicyName = name.parse().map_err(|error| Failure::usage(format!("{error}")))?;
-            let digest = super::digest_prefix(digest)
-                .map_err(|why| Failure::usage(format!("`{}`: {why} behind the @", self.candidate)))?;
-            let policy = self.policy.clone().unwrap_or(name);
-            return Ok(Candidate { policy, digest, bytes: None });
-        }
-        let bytes = read(file)?;
-        let stem = file.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
-        let policy =
-            self.policy.clone().or(stem).ok_or_else(|| {
-                Failure::usage("say with --policy in whose place the candidate is to be tried")
-            })?;
-        Ok(Candidate { policy, digest: Digest::of(&bytes).to_string(), bytes: Some(bytes) })
     }
 
     async fn begin(
@@ -214,20 +187,6 @@ impl Backtest {
 }
 
 impl Candidate {
-    /// Sees to it that the gateway has it.
-    async fn offer(&self, gateway: &Gateway) -> Result<(), Failure> {
-        let Some(bytes) = &self.bytes else { return Ok(()) };
-        let path = ["policies", self.policy.as_str(), "candidates"];
-        gateway.upload(&path, Vec::new(), bytes.clone()).await.map(drop).map_err(|failure| {
-            if failure.code() == Some("not-found") {
-                let message =
-                    format!("{}: say with --policy in whose place it is to be tried", failure.message);
-                return Failure { message, ..failure };
-            }
-            failure
-        })
-    }
-
     async fn page(&self, gateway: &Gateway, saved: &Saved) -> Result<Page, Failure> {
         let mut query: Query<'_> = vec![
             ("candidate", self.digest.clone()),
