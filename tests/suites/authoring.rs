@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::world::World;
 use crate::world::program::{PROGRAM, program, run};
 
 /// Where what every project compiles alike is kept from one test to the next.
@@ -28,6 +29,30 @@ async fn project(name: &str, arguments: &[&str]) -> (TempDir, PathBuf) {
     run(&[&["policy", "new", name], arguments, &place].concat()).await.with(0);
     let folder = parent.path().join(name);
     (parent, folder)
+}
+
+/// A copy of what is in `examples/` under this name: builders leave things in a project's folder.
+fn example(name: &str) -> (TempDir, PathBuf) {
+    fn copy(from: &Path, to: &Path) {
+        std::fs::create_dir_all(to).unwrap();
+        for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+            let (path, file) = (entry.path(), entry.file_name());
+            let is_made = ["node_modules", ".venv"].iter().any(|made| file == *made);
+            if path.is_dir() && !is_made {
+                copy(&path, &to.join(file));
+            } else if path.is_file() {
+                std::fs::copy(&path, to.join(file)).unwrap();
+            }
+        }
+    }
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join(name);
+    copy(&examples().join(name), &folder);
+    (parent, folder)
+}
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
 }
 
 /// Builds it, demands that the component carries what the project says, and that its vectors
@@ -132,11 +157,86 @@ async fn a_folder_that_is_no_project_and_a_name_that_is_none_are_refused_in_one_
     assert!(ended.line().contains("is not empty"), "{ended:?}");
 }
 
+/// A mistake that an author could make: on one resource nobody is asked any more.
+fn open_staging(folder: &Path, file: &str, before: &str, line: &str) {
+    let source = folder.join(file);
+    let text = std::fs::read_to_string(&source).unwrap();
+    let changed = text.replacen(before, &format!("{line}{before}"), 1);
+    assert_ne!(changed, text);
+    std::fs::write(&source, changed).unwrap();
+}
+
+/// From a new project to a policy that decides, and from a changed source to a version of
+/// which everybody knew beforehand what it would let in.
+async fn from_new_to_active(folder: &Path, change: impl FnOnce(&Path)) -> Value {
+    let built = builds_and_passes(folder).await;
+    let file = built["file"].as_str().unwrap();
+    let world = World::new().await;
+    let root = world.at_the_command_line("root");
+    root.runs(&["policy", "load", file, "--name", "night-shift", "--activate", "-r", "first"]).await.with(0);
+    let config = json!({"groups": ["dba"], "approvals": 2});
+    world.resource("staging", json!([{"policy": "night-shift", "config": config}])).await;
+    let id = world.ask("ann", "staging", "1h").await.good().id();
+    assert_eq!(world.approve("bob", &id).await.good().state(), "PENDING");
+
+    change(folder);
+    let next = builds_and_passes(folder).await;
+    assert_ne!(next["digest"], built["digest"]);
+    let backtest = ["policy", "backtest", file, "--policy", "night-shift"];
+    let told = root.runs(&backtest).await.with(0);
+    assert!(told.out.contains("newly let in: 2 decisions of 1 request"), "{told:?}");
+    assert!(told.out.contains("ann"), "{told:?}");
+    assert_eq!(world.request(&id).await.state(), "PENDING", "nothing came of it");
+
+    // They want it all the same; who waits is let in by it, and the replay of what was
+    // decided before is what it was.
+    root.runs(&["policy", "load", file, "--name", "night-shift", "--activate", "-r", "as wished"])
+        .await
+        .with(0);
+    world.until(&id, "APPROVED").await;
+    let replayed = root.asks(&["decisions", "replay", "--all"]).await;
+    assert_eq!((&replayed["differs"], &replayed["missing"]), (&json!(0), &json!(0)), "{replayed}");
+    world.finish().await;
+    built
+}
+
 #[tokio::test]
-async fn needs_node_a_policy_in_javascript_builds_and_passes_its_own_vectors() {
+async fn a_policy_in_rust_goes_from_new_to_active_and_is_backtested_before_it_is_changed() {
+    let (_parent, folder) = project("night-shift", &[]).await;
+    let line =
+        "    if input.request.target.name == \"staging\" {\n        return Verdict::approve();\n    }\n";
+    let before = "    let people = Audience::groups(&config.groups);\n";
+    let built = from_new_to_active(&folder, |folder| open_staging(folder, "src/lib.rs", before, line)).await;
+    assert_eq!(built["language"], "Rust");
+}
+
+#[tokio::test]
+async fn needs_node_a_policy_in_javascript_goes_from_new_to_active_and_is_backtested_before_it_is_changed() {
     let (_parent, folder) = project("night-shift", &["--lang", "js"]).await;
-    let built = builds_and_passes(&folder).await;
+    let line = "  if (input.request.target.name === \"staging\") return approve();\n";
+    let before = "  const people = groups(";
+    let built = from_new_to_active(&folder, |folder| open_staging(folder, "policy.js", before, line)).await;
     assert_eq!(built["language"], "JavaScript");
+}
+
+#[test]
+fn what_the_examples_have_of_a_template_is_as_new_makes_it() {
+    for (copy, original) in [
+        ("ticket-javascript/quorate.js", "policies/templates/javascript/quorate.js"),
+        ("ticket-javascript/wit/policy.wit", "wit/v1/policy.wit"),
+        ("weekly-python/src/quorate.py", "policies/templates/python/quorate.py"),
+        ("weekly-python/wit/policy.wit", "wit/v1/policy.wit"),
+    ] {
+        let text = |path: PathBuf| std::fs::read_to_string(path).unwrap();
+        let (copied, made) = (text(examples().join(copy)), text(examples().join("..").join(original)));
+        assert!(copied == made, "{copy} is not {original}: copy it");
+    }
+}
+
+#[tokio::test]
+async fn needs_node_the_example_in_javascript_builds_and_passes_its_own_vectors() {
+    let (_parent, folder) = example("ticket-javascript");
+    assert_eq!(builds_and_passes(&folder).await["language"], "JavaScript");
 }
 
 #[tokio::test]
@@ -155,8 +255,17 @@ async fn needs_node_chance_is_a_fault_and_no_answer() {
 }
 
 #[tokio::test]
-async fn needs_python_a_policy_in_python_builds_and_passes_its_own_vectors() {
+async fn needs_python_a_policy_in_python_goes_from_new_to_active_and_is_backtested_before_it_is_changed() {
     let (_parent, folder) = project("night-shift", &["--lang", "python"]).await;
-    let built = builds_and_passes(&folder).await;
+    let line = "    if input.request.target.name == \"staging\":\n        return approve()\n";
+    let before = "    people = groups(";
+    let built =
+        from_new_to_active(&folder, |folder| open_staging(folder, "src/policy.py", before, line)).await;
     assert_eq!(built["language"], "Python");
+}
+
+#[tokio::test]
+async fn needs_python_the_example_in_python_builds_and_passes_its_own_vectors() {
+    let (_parent, folder) = example("weekly-python");
+    assert_eq!(builds_and_passes(&folder).await["language"], "Python");
 }
