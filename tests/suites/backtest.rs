@@ -37,6 +37,16 @@ fn forget_blob(world: &World, digest: &str) {
 }
 
 #[tokio::test]
+async fn a_rule_that_never_was_is_no_history_without_flips() {
+    let (world, _) = with_history().await;
+    let root = world.at_the_command_line("root");
+    let file = file(&world, "next.wasm", &noted(component("group-quorum"), "next"));
+    let line = ["policy", "backtest", &file, "--policy", "group-quorum", "--rule", "prdo"];
+    let refused = root.runs(&line).await.with(2);
+    assert!(refused.line().contains("there is no rule `prdo`"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn p4_old_decisions_made_again_say_the_same_outcome_findings_and_fuel() {
     let (mut world, [id, ..]) = with_history().await;
     // Weeks go by, the gateway is started again, and another version decides.

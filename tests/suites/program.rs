@@ -200,6 +200,7 @@ async fn a_command_line_that_is_not_right_ends_with_2_and_one_line() {
         (&["requests", "list", "--state", "OPEN"], "PENDING"),
         (&["admin", "create", "conn", "box", "--secret", "PW=hunter2", "--", "sh"], "NAME=@file"),
         (&["policy", "inspect", "no such file.wasm"], "no such file.wasm"),
+        (&["policy", "inspect", "nope.wasm"], "there is no file `nope.wasm`"),
         (&["serve", "--config", "/nowhere/quorate.yaml"], "/nowhere/quorate.yaml"),
         (&["me", "--url", "gopher://g"], "http://host:8600"),
     ] {

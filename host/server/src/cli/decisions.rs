@@ -13,13 +13,11 @@ use serde_json::{Value, json};
 use super::Context;
 use super::bar::Bar;
 use super::client::{Answer, Gateway, Query};
-use super::exit::{Ending, Exit, Failure};
+use super::exit::{Ending, Exit, Failure, NOT_HELD};
 use super::since::Since;
 use super::wait::Interrupt;
 use super::words;
 
-/// The exit code where something is not as it was recorded.
-const DIFFERS: u8 = 1;
 /// How many decisions are told of; all of them are in the JSON.
 const TOLD_MAX: usize = 50;
 /// How many are kept for the JSON.
@@ -149,7 +147,7 @@ impl Decisions {
                 let answer = gateway.get(&["decisions", &digest.to_string(), "replay"], Vec::new()).await?;
                 let decision: Decision = answer.read()?;
                 let _ = context.screen.result(answer.raw(), || replayed(&decision, true));
-                Ok(if matches!(decision.result.as_str(), "differs" | "missing") { DIFFERS } else { 0 })
+                Ok(if matches!(decision.result.as_str(), "differs" | "missing") { NOT_HELD } else { 0 })
             }
             Self::Replay(Replay { which: Some(Which::Request(id)), .. }) => {
                 // Says that there is no such request, where there is none.
@@ -195,7 +193,7 @@ async fn replay_all(context: &Context, gateway: &Gateway, filter: Query<'_>) -> 
     let value = total.json();
     let text = total.text()?;
     let _ = context.screen.result(&value, || text);
-    Ok(if total.is_good() { 0 } else { DIFFERS })
+    Ok(if total.is_good() { 0 } else { NOT_HELD })
 }
 
 impl Total {

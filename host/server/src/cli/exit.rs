@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use super::words;
 
+/// How a verb ends that did its work and found that something does not hold.
+pub(crate) const NOT_HELD: u8 = 1;
+
 /// Why the program ends with something other than success. A command's own exit code is none of
 /// these: it passes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

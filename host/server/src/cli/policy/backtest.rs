@@ -112,6 +112,13 @@ impl Backtest {
         query.extend(self.rule.as_ref().map(|rule| ("rule", rule.to_string())));
         query.extend(since.map(|since| ("since", since.to_string())));
         let history = gateway.get(&["decisions"], query).await?;
+        // A rule that was removed has decisions all the same.
+        if let Some(rule) = &self.rule
+            && history.raw().get("decisions") == Some(&Value::from(0))
+            && gateway.find(&["rules", rule.as_str()]).await?.is_none()
+        {
+            return Err(Failure::usage(format!("there is no rule `{rule}`, and none has decided anything")));
+        }
         let number = |name: &str| history.raw().get(name).and_then(Value::as_u64).unwrap_or(0);
         let run = Run {
             candidate: candidate.digest.clone(),

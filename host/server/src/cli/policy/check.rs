@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::component;
 use crate::cli::Context;
-use crate::cli::exit::{Ending, Failure};
+use crate::cli::exit::{Ending, Failure, NOT_HELD};
 use crate::cli::words::{self, Paint};
 
 /// What to check.
@@ -70,7 +70,7 @@ impl Check {
         let reports = reports.map_err(|error| Failure::failed(error.to_string()))??;
         let holds = reports.iter().all(|report| report.found.counterexamples.is_empty());
         context.screen.result(&as_json(&reports), || in_words(&reports, context.screen.out))?;
-        Ok(u8::from(!holds))
+        Ok(if holds { 0 } else { NOT_HELD })
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::component;
 use crate::cli::Context;
-use crate::cli::exit::{Ending, Failure};
+use crate::cli::exit::{Ending, Failure, NOT_HELD};
 use crate::cli::words::{self, Paint};
 
 /// Stories told of one kind of difference, unless more are asked for.
@@ -82,7 +82,7 @@ impl Diff {
         let compared = compared.await.map_err(|error| Failure::failed(error.to_string()))??;
         let differ = !compared.differences.is_empty();
         context.screen.result(&compared.as_json(), || compared.in_words(stories, context.screen.out))?;
-        Ok(u8::from(differ))
+        Ok(if differ { NOT_HELD } else { 0 })
     }
 }
 

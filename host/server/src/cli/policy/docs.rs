@@ -18,10 +18,12 @@ use crate::cli::words;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  quorate policy schema night-shift.wasm > night-shift.schema.json")]
+  quorate policy schema night-shift.wasm > night-shift.schema.json
+  quorate policy schema .                        # a project: it is built first")]
 pub(in crate::cli) struct Schema {
-    /// The component
-    file: PathBuf,
+    /// The component, or a project's folder
+    #[arg(value_name = "FILE|DIR")]
+    what: PathBuf,
 }
 
 /// Print a README for a policy, made from what it says about itself
@@ -42,7 +44,7 @@ pub(in crate::cli) struct Docs {
 impl Schema {
     /// Runs the verb.
     pub(in crate::cli) async fn run(self, context: &Context) -> Ending {
-        let (_, policy) = load(&self.file).await?;
+        let (_, policy) = load(context, &self.what).await?;
         context.screen.document(policy.schema());
         Ok(0)
     }
@@ -51,12 +53,7 @@ impl Schema {
 impl Docs {
     /// Runs the verb.
     pub(in crate::cli) async fn run(self, context: &Context) -> Ending {
-        let (component, policy) = if self.what.is_dir() {
-            let (compiled, policy) = build::build(context, &self.what, None).await?;
-            (compiled.component, policy)
-        } else {
-            load(&self.what).await?
-        };
+        let (component, policy) = load(context, &self.what).await?;
         let name = policy.metadata().name.clone().unwrap_or_else(|| {
             self.what.file_stem().map(|stem| words::clean(&stem.to_string_lossy())).unwrap_or_default()
         });
@@ -66,13 +63,18 @@ impl Docs {
     }
 }
 
-/// A component, through every check of the gateway.
-async fn load(file: &Path) -> Result<(Vec<u8>, Policy), Failure> {
-    let bytes = read(file)?;
+/// The component at `path`, through every check of the gateway; or that of the project
+/// there, which is built first.
+async fn load(context: &Context, path: &Path) -> Result<(Vec<u8>, Policy), Failure> {
+    if path.is_dir() {
+        let (compiled, policy) = build::build(context, path, None).await?;
+        return Ok((compiled.component, policy));
+    }
+    let bytes = read(path)?;
     let loaded = tokio::task::spawn_blocking(move || super::loaded(&bytes).map(|policy| (bytes, policy)));
     let loaded = loaded.await.map_err(|error| Failure::failed(error.to_string()))?;
     loaded.map_err(|failure| Failure {
-        message: format!("`{}`: {}", file.display(), failure.message),
+        message: format!("`{}`: {}", path.display(), failure.message),
         ..failure
     })
 }

@@ -22,8 +22,10 @@ pub(super) async fn run(context: &Context, what: &str) -> Ending {
             .map_err(|failure| Failure { message: format!("`{what}`: {}", failure.message), ..failure })?;
         return context.screen.result(&value, || describe(&value));
     }
-    let name: PolicyName = what.parse().map_err(|_| {
-        Failure::usage(format!("there is no file `{what}`, and it cannot be the name of a policy"))
+    let is_path = what.contains('/') || file.extension().is_some_and(|end| end == "wasm");
+    let name: PolicyName = what.parse().ok().filter(|_| !is_path).ok_or_else(|| {
+        let why = if is_path { "" } else { ", and it cannot be the name of a policy" };
+        Failure::usage(format!("there is no file `{what}`{why}"))
     })?;
     let answer = context.gateway()?.get(&["policies", name.as_str()], Vec::new()).await?;
     let shown: Value = answer.read()?;

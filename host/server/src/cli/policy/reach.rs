@@ -15,10 +15,7 @@ use serde_json::{Value, json};
 use super::candidate::Candidate;
 use crate::cli::Context;
 use crate::cli::client::{Answer, Gateway, Query};
-use crate::cli::exit::{Ending, Failure};
-
-/// How a verb ends whose gate did not hold.
-const NOT_HELD: u8 = 1;
+use crate::cli::exit::{Ending, Failure, NOT_HELD};
 
 /// Say who could get into a resource, and with how few people approving
 ///

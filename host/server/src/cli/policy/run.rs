@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::component;
 use crate::cli::Context;
-use crate::cli::exit::{Ending, Failure};
+use crate::cli::exit::{Ending, Failure, NOT_HELD};
 use crate::cli::words::{self, Paint};
 
 /// What the policy is asked.
@@ -101,7 +101,7 @@ impl Run {
         context
             .screen
             .result(&as_json(&evaluation, &limits), || in_words(&evaluation, &limits, context.screen.out))?;
-        Ok(u8::from(evaluation.verdict.is_err()))
+        Ok(if evaluation.verdict.is_ok() { 0 } else { NOT_HELD })
     }
 
     fn input(&self) -> Result<Input, Failure> {

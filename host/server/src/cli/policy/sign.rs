@@ -11,12 +11,10 @@ use serde_json::json;
 
 use super::read;
 use crate::cli::Context;
-use crate::cli::exit::{Ending, Failure};
+use crate::cli::exit::{Ending, Failure, NOT_HELD};
 use crate::cli::words;
 use crate::random;
 
-/// How a verb ends whose component did not hold.
-const NOT_HELD: u8 = 1;
 /// More than any key file has.
 const KEY_FILE_BYTES_MAX: u64 = 64 << 10;
 

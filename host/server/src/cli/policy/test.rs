@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::component::{self, Component};
 use crate::cli::Context;
-use crate::cli::exit::{Ending, Failure};
+use crate::cli::exit::{Ending, Failure, NOT_HELD};
 use crate::cli::words::{self, Paint};
 
 /// How often files are looked at.
@@ -77,7 +77,7 @@ impl Test {
         }
         let failed = reports.iter().flat_map(|report| &report.tried).any(|one| one.result.is_err());
         context.screen.result(&as_json(&reports), || in_words(&reports, context.screen.out))?;
-        Ok(u8::from(failed))
+        Ok(if failed { NOT_HELD } else { 0 })
     }
 
     /// The vector files by name: those that are given, or else those that are found.
