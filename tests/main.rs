@@ -23,6 +23,7 @@ mod suites {
     mod bypass;
     mod configure;
     mod duration;
+    mod facts;
     mod identity;
     mod kill;
     mod operations;

@@ -361,7 +361,8 @@ pub fn just_in_time(resource: &str, policies: Value) -> Value {
 
 /// A component of this workspace.
 pub fn component(name: &str) -> &'static [u8] {
-    let mut all = quorate_bundle::BUILT_IN.iter().chain(quorate_bundle::PROBES);
+    let all = quorate_bundle::BUILT_IN.iter().chain(quorate_bundle::EXAMPLES);
+    let mut all = all.chain(quorate_bundle::PROBES);
     all.find(|bundled| bundled.name == name).unwrap().component
 }
 

@@ -16,6 +16,7 @@ mod body;
 mod decisions;
 mod document;
 mod events;
+mod facts;
 mod fingerprint;
 mod groups;
 mod health;
@@ -121,6 +122,8 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(policies::roll_back))
         .routes(routes!(backtest::offer).layer(component))
         .routes(routes!(backtest::page))
+        .routes(routes!(facts::list))
+        .routes(routes!(facts::test))
         .routes(routes!(users::list))
         .routes(routes!(users::show, users::save))
         .routes(routes!(groups::list))

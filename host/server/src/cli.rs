@@ -21,6 +21,7 @@ mod environment;
 mod events;
 mod exec;
 pub(crate) mod exit;
+mod facts;
 mod login;
 mod policy;
 mod requests;
@@ -86,6 +87,8 @@ enum Verb {
     Policy(policy::Policy),
     #[command(subcommand)]
     Decisions(decisions::Decisions),
+    #[command(subcommand)]
+    Facts(facts::Facts),
     #[command(subcommand)]
     Audit(audit::Audit),
     Serve(Box<serve::Serve>),
@@ -182,6 +185,7 @@ impl Verb {
             Self::Admin(admin) => admin.run(context).await,
             Self::Policy(policy) => policy.run(context).await,
             Self::Decisions(decisions) => decisions.run(context).await,
+            Self::Facts(facts) => facts.run(context).await,
             Self::Audit(audit) => audit.run(context).await,
             Self::Serve(serve) => serve.run(context).await,
             Self::Setup(setup) => setup.run(context).await,

@@ -2,12 +2,15 @@
 //! types once. A flag wins over the environment, that over the file, that over
 //! the default.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use quorate_core::duration::AccessDuration;
 use serde::Deserialize;
+
+use crate::facts::{self, Declared, SourceSettings, Surroundings};
 
 /// What can be set. Everything has a default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, clap::Args)]
@@ -56,6 +59,10 @@ pub struct Settings {
     /// Let anybody read /metrics; otherwise it takes the token of an admin or auditor
     #[arg(long, env = "QUORATE_METRICS_PUBLIC", num_args = 0..=1, default_missing_value = "true")]
     pub metrics_public: Option<bool>,
+    /// Sources of the facts that policies ask for, by name; only in the file
+    #[arg(skip)]
+    #[serde(default)]
+    pub facts: BTreeMap<String, SourceSettings>,
 }
 
 /// What will be used.
@@ -85,6 +92,8 @@ pub struct Config {
     pub pending_requests_max: u64,
     /// Whether `/metrics` needs no token.
     pub metrics_public: bool,
+    /// What finds out the facts that policies ask for.
+    pub facts: Declared,
 }
 
 impl Default for Config {
@@ -102,6 +111,7 @@ impl Default for Config {
             policy_keys: None,
             pending_requests_max: 100,
             metrics_public: false,
+            facts: Declared::new(),
         }
     }
 }
@@ -126,6 +136,7 @@ impl Config {
     /// What holds when `flags` (with the environment in them) are put over the
     /// settings in `file`.
     pub fn resolve(flags: Settings, file: Option<&Path>) -> anyhow::Result<Self> {
+        let folder = file.and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
         let file = file.map(read).transpose()?.unwrap_or_default();
         let default = Self::default();
         let seconds = |what, value: Option<u64>, default| match value {
@@ -146,6 +157,8 @@ impl Config {
             bail!("public-url `{url}` does not start with http:// or https://");
         }
         let max_duration = flags.max_duration.or(file.max_duration);
+        let around = Surroundings { folder: &folder, variable: &variable };
+        let facts = facts::resolve(file.facts, &around).map_err(|why| anyhow::anyhow!(why))?;
         Ok(Self {
             listen: flags.listen.or(file.listen).unwrap_or(default.listen),
             data: flags.data.or(file.data).unwrap_or(default.data),
@@ -171,6 +184,7 @@ impl Config {
             policy_keys: flags.policy_keys.or(file.policy_keys),
             pending_requests_max: pending.unwrap_or(default.pending_requests_max),
             metrics_public: flags.metrics_public.or(file.metrics_public).unwrap_or(default.metrics_public),
+            facts,
         })
     }
 }
@@ -179,6 +193,12 @@ impl Config {
 #[expect(clippy::disallowed_methods, reason = "this is the module that may")]
 pub fn environment() -> std::env::VarsOs {
     std::env::vars_os()
+}
+
+/// A variable of the environment.
+#[expect(clippy::disallowed_methods, reason = "this is the module that may")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 fn read(path: &Path) -> anyhow::Result<Settings> {
@@ -234,5 +254,7 @@ mod tests {
         assert!(refused("public_url: ftp://x\n").contains("http://"));
         assert!(refused("max_duration: 2 hours\n").contains("2 hours"));
         assert!(refused("[1, 2").contains("not right"));
+        assert!(refused("facts: {on-call: {http: {url: 'http://h/{user}'}}}\n").contains("{requester}"));
+        assert!(refused("facts: {on-call: {https: {}}}\n").contains("https"));
     }
 }

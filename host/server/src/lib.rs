@@ -10,6 +10,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod facts;
 pub mod identity;
 pub mod ledger;
 pub mod lifecycle;

@@ -10,6 +10,7 @@ mod compiled;
 mod configure;
 mod evaluate;
 mod explain;
+mod facts;
 mod policies;
 mod reach;
 mod replay;
@@ -35,6 +36,7 @@ pub use self::backtest::{BacktestPage, Became, Cell, Flip};
 pub use self::compiled::Candidate;
 pub use self::configure::Warning;
 pub use self::explain::{Explanation, PolicySaid};
+pub use self::facts::{FactSource, FactTried, LastError, Wanting};
 pub use self::reach::{Grid, Reach, Reached};
 pub use self::replay::{DecisionReplay, DifferenceView, Gap, OpinionReplay, ReplayPage};
 pub use self::requests::{Ask, AskedAccess, Ballot};
@@ -43,6 +45,7 @@ pub use self::walk::{PAGE_POINTS_MAX, Slice};
 pub use self::what_if::{Votes, WhatItTakes};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::facts::Sources;
 use crate::ledger::{Append, AppendError, Key, Ledger, ReadError};
 use crate::random;
 
@@ -58,6 +61,7 @@ struct Inner {
     runtime: Runtime,
     active: Active,
     compiled: compiled::Compiled,
+    sources: Sources,
     clock: Clock,
     config: Config,
     /// Held while a policy version is appended and put into the active set, so
@@ -91,6 +95,9 @@ pub enum Error {
     /// The idempotency key was used for another change.
     #[error("this idempotency key was used for another request")]
     KeyReused,
+    /// Facts are to be found out before the policies can be asked; never seen outside.
+    #[error("facts were not found out first")]
+    Wanting(Box<Wanting>),
     /// Others were first, again and again.
     #[error("too many people change this at once; try again")]
     Busy,
@@ -176,6 +183,7 @@ impl Lifecycle {
             runtime,
             active: Active::default(),
             compiled: compiled::Compiled::default(),
+            sources: Sources::new(config.facts.clone(), clock.clone()),
             clock,
             config,
             swapping: tokio::sync::Mutex::new(()),

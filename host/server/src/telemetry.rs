@@ -129,6 +129,13 @@ pub fn nobody_can_approve() {
     METRICS.hopeless.inc();
 }
 
+/// Counts one question to the source of a fact.
+pub fn fact(name: &str, answered: bool) {
+    let outcome = if answered { "answered" } else { "failed" };
+    let of = FactAsked { fact: name.to_owned(), outcome };
+    METRICS.facts.get_or_create(&of).inc();
+}
+
 /// What this process has counted, in the text format of Prometheus, without the
 /// closing line.
 pub fn counted() -> Result<String, std::fmt::Error> {
@@ -163,6 +170,7 @@ struct Metrics {
     evaluation_fuel: Family<Policy, Counter>,
     faults: Family<Faulted, Counter>,
     hopeless: Counter,
+    facts: Family<FactAsked, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -188,6 +196,12 @@ struct Faulted {
     fault: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FactAsked {
+    fact: String,
+    outcome: &'static str,
+}
+
 impl Metrics {
     fn new() -> Self {
         let milliseconds: fn() -> Histogram = || Histogram::new(exponential_buckets(0.001, 4.0, 8));
@@ -201,6 +215,7 @@ impl Metrics {
             evaluation_fuel: Family::default(),
             faults: Family::default(),
             hopeless: Counter::default(),
+            facts: Family::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("http_requests", "HTTP requests answered", metrics.answered.clone());
@@ -226,6 +241,7 @@ impl Metrics {
             "Requests that nobody could get approved when they were made",
             metrics.hopeless.clone(),
         );
+        registry.register("facts", "Questions to the sources of facts", metrics.facts.clone());
         metrics
     }
 }

@@ -218,6 +218,7 @@ impl From<lifecycle::Error> for Problem {
             ),
             Error::Busy => Self::unavailable(error.to_string()),
             Error::Full => Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage-full", error.to_string()),
+            Error::Wanting(_) => Self::internal(&error),
             Error::Failed(error) => Self::internal(&format!("{error:#}")),
         }
     }

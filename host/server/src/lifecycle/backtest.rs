@@ -7,7 +7,7 @@ use quorate_core::Timestamp;
 use quorate_core::backtest::{self, Change, Kind, Outlook, Place, Tried};
 use quorate_core::decision::Record;
 use quorate_core::ids::{Digest, RequestId};
-use quorate_core::input::{Choice, Input};
+use quorate_core::input::{Choice, Fact, Input};
 use quorate_core::request::{Bounds, State};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -94,6 +94,9 @@ pub struct BacktestPage {
     /// How many have the same outcome and another answer: it waits for other people, or
     /// says something else.
     pub other_answers: u64,
+    /// How many were recorded without a fact that the candidate asks for: to it, that one is
+    /// not known.
+    pub without_facts: u64,
     /// Every decision that would be another.
     pub flips: Vec<Flip>,
     /// Decisions without a record.
@@ -128,6 +131,7 @@ enum Seen {
     Outlook {
         outlook: Outlook,
         evaluations: u64,
+        without_facts: bool,
         flip: Option<Box<Flip>>,
     },
 }
@@ -151,8 +155,9 @@ impl Inner {
                     true
                 }
                 Seen::Elsewhere => false,
-                Seen::Outlook { outlook, evaluations, flip } => {
+                Seen::Outlook { outlook, evaluations, without_facts, flip } => {
                     page.decisions += 1;
+                    page.without_facts += u64::from(without_facts);
                     page.evaluations += evaluations;
                     *table.entry((outlook.live, outlook.candidate, outlook.change)).or_default() += 1;
                     page.other_answers += u64::from(outlook.change == Change::Same && !outlook.same_answer);
@@ -201,6 +206,7 @@ impl Inner {
 fn seen(kept: &Kept, place: &Place, bounds: &Bounds, point: &Point, bytes: Option<&[u8]>) -> Seen {
     let record = bytes.and_then(|bytes| serde_json::from_slice::<Record>(bytes).ok());
     let Some(mut record) = record else { return Seen::Gap };
+    let without_facts = add_facts(&mut record.input, &kept.policy.evidence().facts);
     let mut evaluations = 0;
     let try_it = |config: &str, input: &Input| {
         if let Some(why) = kept.refuses(config) {
@@ -233,5 +239,17 @@ fn seen(kept: &Kept, place: &Place, bounds: &Bounds, point: &Point, bytes: Optio
             became: None,
         })
     });
-    Seen::Outlook { outlook, evaluations, flip }
+    Seen::Outlook { outlook, evaluations, without_facts, flip }
+}
+
+/// Adds what nobody found out at the time as not known; says whether there was any. What is
+/// so today says nothing of what was so then.
+fn add_facts(input: &mut Input, wanted: &[String]) -> bool {
+    let before = input.facts.len();
+    for name in wanted {
+        if input.facts.iter().all(|fact| fact.name != *name) {
+            input.facts.push(Fact { name: name.clone(), known: None, as_of: input.now });
+        }
+    }
+    input.facts.len() > before
 }

@@ -5,7 +5,7 @@ use quorate_core::Timestamp;
 use quorate_core::decision::{Answer, Decision, Opinion, Record, RuleOpinion, RuleUsed};
 use quorate_core::entry::{Step, Stream};
 use quorate_core::ids::Digest;
-use quorate_core::input::{Evidence, Fact, Input};
+use quorate_core::input::{Evidence, Input};
 use quorate_core::request::{Request, Ruling, after};
 use quorate_core::resource::Resource;
 use quorate_core::rule::{PolicyUse, Rule, covering};
@@ -13,6 +13,7 @@ use quorate_core::user::User;
 use quorate_core::verdict::{Fault, FaultCode};
 use quorate_policy::ActiveSet;
 
+use super::facts::Gathered;
 use super::{Error, Inner};
 use crate::ledger::{Append, Basis};
 use crate::telemetry;
@@ -21,6 +22,8 @@ use crate::telemetry;
 const HISTORY_MAX: usize = 200;
 /// When to ask again after a fault that may pass by itself, in seconds.
 const RETRY_SECONDS: u64 = 30;
+/// When to ask again after a source of facts did not answer, in seconds.
+const FACTS_RETRY_SECONDS: u64 = 60;
 
 /// A ruling, and what it rests on.
 pub(super) struct Evaluated {
@@ -64,6 +67,7 @@ impl Inner {
         request: &Request,
         mut basis: Basis,
         now: Timestamp,
+        gathered: &Gathered,
     ) -> Result<Evaluated, Error> {
         basis.streams.push(Stream::user(&request.asked.requester));
         basis.streams.push(Stream::resource(&request.asked.resource));
@@ -72,13 +76,18 @@ impl Inner {
             return self.seal_uncovered(request, &requester, basis, now);
         };
         let active = self.active.load();
-        let evidence = self.evidence(request, &rules, &active, now)?;
+        let evidence = self.evidence(request, &rules, &active, now, gathered)?;
         let input = request.input(requester.principal(), resource.target(), evidence, now);
         let opinions: Vec<RuleOpinion> = rules.iter().map(|rule| ask_rule(rule, &active, &input)).collect();
         let mut decision = match resource.standing_group(&input.request.requester) {
             Some(group) if rules.is_empty() => Decision::standing(group.clone()),
             _ => Decision::combine(&opinions),
         };
+        // Once the source answers again, other people may be the ones to approve.
+        if input.facts.iter().any(|fact| fact.known.is_none() && self.sources.get(&fact.name).is_some()) {
+            let retry = after(now, FACTS_RETRY_SECONDS);
+            decision.revisit_at = Some(decision.revisit_at.map_or(retry, |at| at.min(retry)));
+        }
         if decision.faults().iter().any(|one| one.fault.code.may_pass()) {
             let retry = after(now, RETRY_SECONDS);
             decision.revisit_at = Some(decision.revisit_at.map_or(retry, |at| at.min(retry)));
@@ -129,19 +138,20 @@ impl Inner {
         rules: &[Rule],
         active: &ActiveSet,
         now: Timestamp,
+        gathered: &Gathered,
     ) -> Result<Evidence, Error> {
-        let mut facts: Vec<Fact> = Vec::new();
+        let mut names: Vec<&str> = Vec::new();
         let mut window = None;
         for used in rules.iter().flat_map(|rule| &rule.policies) {
             let Some(policy) = active.get(&used.policy) else { continue };
             window = window.max(policy.evidence().history_window);
             for name in &policy.evidence().facts {
-                if facts.iter().all(|fact| fact.name != *name) {
-                    // No source of facts is configured, so none is known.
-                    facts.push(Fact { name: name.clone(), known: None, as_of: now });
+                if !names.contains(&name.as_str()) {
+                    names.push(name);
                 }
             }
         }
+        let facts = self.facts(request, &names, gathered, now)?;
         let Some(window) = window else { return Ok(Evidence { history: Vec::new(), facts }) };
         let back = i64::try_from(window).unwrap_or(i64::MAX);
         let since = now.checked_sub(jiff::SignedDuration::from_secs(back)).unwrap_or(Timestamp::MIN);

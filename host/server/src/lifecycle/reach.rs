@@ -18,6 +18,7 @@ use quorate_policy::{Active, ActiveSet};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::facts::Gathered;
 use super::trial::{TRIES_MAX, Trial, chosen, kinds};
 use super::{Error, Inner, Lifecycle};
 
@@ -199,7 +200,8 @@ impl Inner {
         };
         let Some(request) = Request::after(None, &step) else { return Ok(()) };
         let rules: Vec<Rule> = covering.into_iter().cloned().collect();
-        let evidence = self.evidence(&request, &rules, &field.active, at)?;
+        let unknown = Gathered::nothing(&field.active, at);
+        let evidence = self.evidence(&request, &rules, &field.active, at, &unknown)?;
         let active = Arc::clone(&field.active);
         let trial = Trial { request, requester, resource: field.resource.clone(), rules, evidence, active };
 

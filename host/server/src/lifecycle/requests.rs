@@ -11,6 +11,7 @@ use quorate_core::request::{Access, Asked, Bounds, Event, Request, after};
 use quorate_core::resource::Resource;
 use quorate_core::user::User;
 
+use super::facts::Gathered;
 use super::{Error, Idempotency, Inner, Lifecycle, Plan, RequestView, nothing_planned};
 use crate::ledger::Append;
 use crate::{random, telemetry};
@@ -61,8 +62,8 @@ impl Lifecycle {
         let id: RequestId = random::id()?.parse().map_err(anyhow::Error::new)?;
         let by = by.clone();
         let answers = format!("request/{id}");
-        let planned = self.change(key.map(|key| key.answering(answers)), move |inner, now| {
-            inner.submit(&id, &by, &ask, now)
+        let planned = self.decide(key.map(|key| key.answering(answers)), move |inner, now, gathered| {
+            inner.submit(&id, &by, &ask, now, gathered)
         });
         let request = planned.await?.ok_or_else(nothing_planned)?;
         let view = self.view(&request)?;
@@ -84,8 +85,8 @@ impl Lifecycle {
         self.settle(id).await?;
         let (id, by) = (id.clone(), by.clone());
         let answers = format!("request/{id}");
-        self.change(key.map(|key| key.answering(answers)), move |inner, now| {
-            inner.vote(&id, &by, &ballot, now)
+        self.decide(key.map(|key| key.answering(answers)), move |inner, now, gathered| {
+            inner.vote(&id, &by, &ballot, now, gathered)
         })
         .await?
         .ok_or_else(nothing_planned)
@@ -136,10 +137,10 @@ impl Lifecycle {
     /// Asks the policies again about a request that waits.
     pub async fn decide_again(&self, id: &RequestId) -> Result<(), Error> {
         let id = id.clone();
-        self.change(None, move |inner, now| {
+        self.decide(None, move |inner, now, gathered| {
             let basis = inner.basis();
             let request = inner.request(&id)?;
-            let evaluated = inner.evaluate(&request, basis, now)?;
+            let evaluated = inner.evaluate(&request, basis, now, gathered)?;
             match request.step(Event::Decided(Box::new(evaluated.ruling)), now) {
                 Ok(step) => Ok(Some(Plan::to(evaluated.ground.with(step), ()))),
                 // Decided meanwhile: there is nothing left to ask.
@@ -208,6 +209,7 @@ impl Inner {
         by: &UserId,
         ask: &Ask,
         now: Timestamp,
+        gathered: &Gathered,
     ) -> Result<Option<Plan<Request>>, Error> {
         let basis = self.basis();
         let user = self.active_user(by)?;
@@ -239,7 +241,7 @@ impl Inner {
         let bounds = self.bounds(&resource);
         let asking = Request::submit(id, asked, &requester, &resource, &covering, &bounds)?;
         let request = after_step(None, &asking)?;
-        let evaluated = self.evaluate(&request, basis, now)?;
+        let evaluated = self.evaluate(&request, basis, now, gathered)?;
         let decided = request.step(Event::Decided(Box::new(evaluated.ruling)), now)?;
         let left = after_step(Some(&request), &decided)?;
         let append = Append { pending_max: Some(max), ..evaluated.ground.with(asking.and(decided)) };
@@ -252,6 +254,7 @@ impl Inner {
         by: &UserId,
         ballot: &Ballot,
         now: Timestamp,
+        gathered: &Gathered,
     ) -> Result<Option<Plan<Request>>, Error> {
         let mut basis = self.basis();
         basis.streams.push(Stream::user(by));
@@ -275,7 +278,7 @@ impl Inner {
             Err(refused @ Refused::TooLong { .. }) => return Err(refused.into()),
             Err(refused) => return note(vote, refused),
         }
-        let evaluated = self.evaluate(&request.with_vote(vote.clone()), basis, now)?;
+        let evaluated = self.evaluate(&request.with_vote(vote.clone()), basis, now, gathered)?;
         let event = Event::Vote(Box::new(vote.clone()), Box::new(evaluated.ruling));
         match request.step(event, now) {
             Ok(step) => {

@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::evaluate::Deciders;
+use super::facts::Gathered;
 use super::trial::{Trial, kinds};
 use super::{Error, Inner, Lifecycle};
 
@@ -54,12 +55,19 @@ impl Lifecycle {
     pub async fn what_would_it_take(&self, id: &RequestId) -> Result<WhatItTakes, Error> {
         self.settle(id).await?;
         let id = id.clone();
-        self.0.take_turn(move |inner| inner.what_would_it_take(&id)).await
+        let mut gathered = std::sync::Arc::new(Gathered::default());
+        loop {
+            let (id, known) = (id.clone(), std::sync::Arc::clone(&gathered));
+            match self.0.take_turn(move |inner| inner.what_would_it_take(&id, &known)).await {
+                Err(Error::Wanting(wanting)) => gathered = self.gather(&gathered, *wanting).await?,
+                done => return done,
+            }
+        }
     }
 }
 
 impl Inner {
-    fn what_would_it_take(&self, id: &RequestId) -> Result<WhatItTakes, Error> {
+    fn what_would_it_take(&self, id: &RequestId, gathered: &Gathered) -> Result<WhatItTakes, Error> {
         let (request, now) = (self.request(id)?, self.now());
         let mut takes = WhatItTakes { state: request.state.name().to_owned(), ..WhatItTakes::default() };
         if !matches!(request.state, State::Pending) {
@@ -73,7 +81,7 @@ impl Inner {
             return Ok(takes);
         };
         let active = self.active.load();
-        let evidence = self.evidence(&request, &rules, &active, now)?;
+        let evidence = self.evidence(&request, &rules, &active, now, gathered)?;
         let requester = requester.principal();
         let copy = Trial { request, requester, resource, rules, evidence, active };
         let people = copy.people(&self.ledger.users()?);

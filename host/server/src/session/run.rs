@@ -92,7 +92,7 @@ fn not_opened(error: &Error) -> Ended {
             tracing::error!(cause = format!("{cause:#}"), "a session could not be opened");
             (wire::EndReason::Failed, INTERNAL.to_owned())
         }
-        Error::Busy | Error::Full => (wire::EndReason::Failed, error.to_string()),
+        Error::Busy | Error::Full | Error::Wanting(_) => (wire::EndReason::Failed, error.to_string()),
         _ => (wire::EndReason::Refused, error.to_string()),
     };
     Ended { reason, message, exit_code: None }

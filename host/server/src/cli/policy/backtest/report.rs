@@ -54,6 +54,13 @@ pub(super) fn page(run: &Run) -> String {
         }
         None => html.push_str("<p>No decision would be another.</p>\n"),
     }
+    if run.without_facts > 0 {
+        let _ = writeln!(
+            html,
+            "<p>{} decisions were recorded without a fact that the candidate asks for: to it, that one was not known.</p>",
+            grouped(run.without_facts)
+        );
+    }
     if run.other_answers > 0 {
         let _ = writeln!(
             html,

@@ -19,6 +19,8 @@ pub(super) struct Page {
     pub(super) evaluations: u64,
     pub(super) table: Vec<Cell>,
     pub(super) other_answers: u64,
+    #[serde(default)]
+    pub(super) without_facts: u64,
     pub(super) flips: Vec<Flip>,
     pub(super) gaps: Vec<Gap>,
     pub(super) next: Option<u64>,
@@ -86,6 +88,9 @@ pub(super) struct Run {
     pub(super) evaluations: u64,
     pub(super) table: Vec<Cell>,
     pub(super) other_answers: u64,
+    /// How many were recorded without a fact that the candidate asks for.
+    #[serde(default)]
+    pub(super) without_facts: u64,
     pub(super) flips: Vec<Flip>,
     /// Flips that were counted and not kept.
     pub(super) flips_left_out: u64,
@@ -146,6 +151,7 @@ impl Run {
         self.decisions += page.decisions;
         self.evaluations += page.evaluations;
         self.other_answers += page.other_answers;
+        self.without_facts += page.without_facts;
         for cell in page.table {
             let same = |one: &&mut Cell| {
                 (&one.live, &one.candidate, &one.change) == (&cell.live, &cell.candidate, &cell.change)

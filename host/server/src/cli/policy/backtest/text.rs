@@ -33,6 +33,13 @@ pub(super) fn of(run: &Run, width: Option<u16>) -> String {
         return text;
     }
     text.push_str(&table(run, width));
+    if run.without_facts > 0 {
+        let _ = writeln!(
+            text,
+            "{} were recorded without a fact that the candidate asks for: to it, that one was not known",
+            grouped(run.without_facts)
+        );
+    }
     if run.other_answers > 0 {
         let _ = writeln!(
             text,
