@@ -66,13 +66,15 @@ pub struct Status {
     rests_until: Option<Timestamp>,
 }
 
+/// Answers by fact and address. A cell without one is being asked for.
+type Kept = HashMap<(String, String), Arc<OnceCell<Got>>>;
+
 /// The sources of facts.
 pub struct Sources {
     declared: Declared,
     clock: Clock,
     http: OnceLock<Result<reqwest::Client, String>>,
-    /// By fact and address. A cell without a value is being asked for.
-    kept: Mutex<HashMap<(String, String), Arc<OnceCell<Got>>>>,
+    kept: Mutex<Kept>,
     statuses: Mutex<BTreeMap<String, Status>>,
     /// Facts without a source that somebody asked for.
     missing: Mutex<BTreeSet<String>>,
@@ -123,14 +125,12 @@ impl Sources {
                 let Ok(url) = http.url.render(subject) else { return self.ask(name, subject).await };
                 let cell = self.cell(name, url, http.cache_seconds);
                 let got = cell.get_or_init(|| async {
-                    match self.resting(name) {
-                        Some(got) => got,
-                        // It is one from outside, so there is an answer.
-                        None => {
-                            let got = self.ask(name, subject).await;
-                            got.unwrap_or_else(|| self.nothing("it has no source"))
-                        }
+                    if let Some(got) = self.resting(name) {
+                        return got;
                     }
+                    // It is one from outside, so there is an answer.
+                    let got = self.ask(name, subject).await;
+                    got.unwrap_or_else(|| self.nothing("it has no source"))
                 });
                 Some(got.await.clone())
             }
