@@ -30,6 +30,7 @@ mod suites {
     mod restart;
     mod rules;
     mod session_user;
+    mod shadow;
     mod structure;
     mod terminal;
     mod votes;

@@ -47,6 +47,9 @@ pub struct Settings {
     /// Requests of one person that may wait at the same time [default: 100]
     #[arg(long, env = "QUORATE_PENDING_REQUESTS_MAX")]
     pub pending_requests_max: Option<u64>,
+    /// Decisions that a shadow must have seen, none of them different and unaccepted, before another version is activated [default: 0, not demanded]
+    #[arg(long, env = "QUORATE_SHADOW_MIN_SAMPLES", value_name = "N")]
+    pub shadow_min_samples: Option<u64>,
     /// Let anybody read /metrics; otherwise it takes the token of an admin or auditor
     #[arg(long, env = "QUORATE_METRICS_PUBLIC", num_args = 0..=1, default_missing_value = "true")]
     pub metrics_public: Option<bool>,
@@ -75,6 +78,8 @@ pub struct Config {
     pub session_user: Option<String>,
     /// How many requests of one person may wait at the same time.
     pub pending_requests_max: u64,
+    /// How many decisions a shadow must have seen before an activation; 0: none.
+    pub shadow_min_samples: u64,
     /// Whether `/metrics` needs no token.
     pub metrics_public: bool,
 }
@@ -92,6 +97,7 @@ impl Default for Config {
             command_run_seconds: 3600,
             session_user: None,
             pending_requests_max: 100,
+            shadow_min_samples: 0,
             metrics_public: false,
         }
     }
@@ -160,6 +166,10 @@ impl Config {
             )?,
             session_user: flags.session_user.or(file.session_user),
             pending_requests_max: pending.unwrap_or(default.pending_requests_max),
+            shadow_min_samples: flags
+                .shadow_min_samples
+                .or(file.shadow_min_samples)
+                .unwrap_or(default.shadow_min_samples),
             metrics_public: flags.metrics_public.or(file.metrics_public).unwrap_or(default.metrics_public),
         })
     }
