@@ -32,6 +32,7 @@ mod suites {
     mod restart;
     mod rules;
     mod session_user;
+    mod shadow;
     mod signing;
     mod structure;
     mod terminal;

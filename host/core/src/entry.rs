@@ -280,6 +280,36 @@ pub enum Happened {
         /// Which.
         version: crate::policy::Version,
     },
+    /// A version was checked against every rule that uses the policy, and put forward.
+    PolicyStaged {
+        /// Which.
+        digest: Digest,
+        /// Why.
+        reason: String,
+    },
+    /// A version is asked beside the one that decides.
+    PolicyShadowed {
+        /// Which.
+        digest: Digest,
+        /// Why.
+        reason: String,
+    },
+    /// It is not asked any more.
+    PolicyShadowEnded {
+        /// Which.
+        digest: Digest,
+        /// Why.
+        reason: String,
+    },
+    /// Somebody has looked at decisions that would be others, and takes them.
+    ShadowDifferenceAccepted {
+        /// Under which version.
+        digest: Digest,
+        /// The numbers of the decisions' entries.
+        decisions: Vec<u64>,
+        /// Why.
+        reason: String,
+    },
     /// Another version decides.
     PolicyActivated {
         /// Which.

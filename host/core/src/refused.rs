@@ -202,6 +202,76 @@ pub enum Refused {
         /// Which policy.
         policy: PolicyName,
     },
+    /// The version is at another stage of its life.
+    #[error("version {} of policy {policy} is {stage}: to be {what} it must be {needed}", .digest.short())]
+    WrongStage {
+        /// Which policy.
+        policy: PolicyName,
+        /// Which version.
+        digest: Digest,
+        /// Where it is.
+        stage: &'static str,
+        /// Where it would have to be.
+        needed: String,
+        /// What was wanted of it.
+        what: &'static str,
+    },
+    /// One at a time.
+    #[error("version {} is the shadow of policy {policy} already: stop that first", .digest.short())]
+    ShadowRuns {
+        /// Which policy.
+        policy: PolicyName,
+        /// Which version is.
+        digest: Digest,
+    },
+    /// There is none.
+    #[error("policy {policy} has no shadow")]
+    NoShadow {
+        /// Which policy.
+        policy: PolicyName,
+    },
+    /// A shadow is demanded, and this version was none.
+    #[error(
+        "version {} of policy {policy} is not its shadow: what it would change is not known (`quorate policy shadow start`)",
+        .digest.short()
+    )]
+    NotShadowed {
+        /// Which policy.
+        policy: PolicyName,
+        /// Which version.
+        digest: Digest,
+    },
+    /// The shadow has not seen enough.
+    #[error(
+        "the shadow of policy {policy}, version {}, has seen {samples} decisions of {wanted} that are demanded",
+        .digest.short()
+    )]
+    TooFewSamples {
+        /// Which policy.
+        policy: PolicyName,
+        /// Which version.
+        digest: Digest,
+        /// How many it has seen.
+        samples: u64,
+        /// How many are demanded.
+        wanted: u64,
+    },
+    /// It would decide otherwise, and nobody said that this is right.
+    #[error(
+        "the shadow of policy {policy}, version {}, has {differences} differences and {faults} faults that nobody accepted \
+         (`quorate policy shadow report {policy}`)",
+        .digest.short()
+    )]
+    Unexplained {
+        /// Which policy.
+        policy: PolicyName,
+        /// Which version.
+        digest: Digest,
+        /// How many decisions would be others.
+        differences: u64,
+        /// In how many the candidate did not answer.
+        faults: u64,
+    },
     /// The session has ended.
     #[error("the session has ended")]
     SessionEnded,
@@ -238,6 +308,12 @@ impl Refused {
             Self::LastAdmin { .. } => "last-admin",
             Self::AlreadyActive { .. } => "already-active",
             Self::NothingBefore { .. } => "nothing-before",
+            Self::WrongStage { .. } => "wrong-stage",
+            Self::ShadowRuns { .. } => "shadow-runs",
+            Self::NoShadow { .. } => "no-shadow",
+            Self::NotShadowed { .. } => "not-shadowed",
+            Self::TooFewSamples { .. } => "too-few-samples",
+            Self::Unexplained { .. } => "unexplained-differences",
             Self::SessionEnded => "session-ended",
         }
     }

@@ -10,11 +10,14 @@ use quorate_core::entry::{Entry, Happened};
 use serde_json::Value;
 
 /// Every kind of entry there is.
-const KINDS: [&str; 24] = [
+const KINDS: [&str; 28] = [
     "command-started",
     "password-set",
     "policy-activated",
     "policy-loaded",
+    "policy-shadow-ended",
+    "policy-shadowed",
+    "policy-staged",
     "request-approved",
     "request-cancelled",
     "request-decided",
@@ -30,6 +33,7 @@ const KINDS: [&str; 24] = [
     "session-carried",
     "session-ended",
     "session-opened",
+    "shadow-difference-accepted",
     "token-issued",
     "token-revoked",
     "user-saved",
@@ -64,6 +68,10 @@ fn kind(happened: &Happened) -> &'static str {
         Happened::RuleSaved { .. } => "rule-saved",
         Happened::RuleRemoved => "rule-removed",
         Happened::PolicyLoaded { .. } => "policy-loaded",
+        Happened::PolicyStaged { .. } => "policy-staged",
+        Happened::PolicyShadowed { .. } => "policy-shadowed",
+        Happened::PolicyShadowEnded { .. } => "policy-shadow-ended",
+        Happened::ShadowDifferenceAccepted { .. } => "shadow-difference-accepted",
         Happened::PolicyActivated { .. } => "policy-activated",
     }
 }

@@ -33,6 +33,7 @@ mod requests;
 mod resources;
 mod rules;
 mod sessions;
+mod shadow;
 mod users;
 
 use axum::Router;
@@ -120,6 +121,10 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(policies::load).layer(component))
         .routes(routes!(policies::activate))
         .routes(routes!(policies::roll_back))
+        .routes(routes!(shadow::stage))
+        .routes(routes!(shadow::report, shadow::start))
+        .routes(routes!(shadow::stop))
+        .routes(routes!(shadow::accept))
         .routes(routes!(backtest::offer).layer(component))
         .routes(routes!(backtest::page))
         .routes(routes!(facts::list))

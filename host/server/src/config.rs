@@ -56,6 +56,9 @@ pub struct Settings {
     /// Requests of one person that may wait at the same time [default: 100]
     #[arg(long, env = "QUORATE_PENDING_REQUESTS_MAX")]
     pub pending_requests_max: Option<u64>,
+    /// Decisions that a shadow must have seen, none of them different and unaccepted, before another version is activated [default: 0, not demanded]
+    #[arg(long, env = "QUORATE_SHADOW_MIN_SAMPLES", value_name = "N")]
+    pub shadow_min_samples: Option<u64>,
     /// Let anybody read /metrics; otherwise it takes the token of an admin or auditor
     #[arg(long, env = "QUORATE_METRICS_PUBLIC", num_args = 0..=1, default_missing_value = "true")]
     pub metrics_public: Option<bool>,
@@ -90,6 +93,8 @@ pub struct Config {
     pub policy_keys: Option<PathBuf>,
     /// How many requests of one person may wait at the same time.
     pub pending_requests_max: u64,
+    /// How many decisions a shadow must have seen before an activation; 0: none.
+    pub shadow_min_samples: u64,
     /// Whether `/metrics` needs no token.
     pub metrics_public: bool,
     /// What finds out the facts that policies ask for.
@@ -110,6 +115,7 @@ impl Default for Config {
             session_user: None,
             policy_keys: None,
             pending_requests_max: 100,
+            shadow_min_samples: 0,
             metrics_public: false,
             facts: Declared::new(),
         }
@@ -183,6 +189,10 @@ impl Config {
             session_user: flags.session_user.or(file.session_user),
             policy_keys: flags.policy_keys.or(file.policy_keys),
             pending_requests_max: pending.unwrap_or(default.pending_requests_max),
+            shadow_min_samples: flags
+                .shadow_min_samples
+                .or(file.shadow_min_samples)
+                .unwrap_or(default.shadow_min_samples),
             metrics_public: flags.metrics_public.or(file.metrics_public).unwrap_or(default.metrics_public),
             facts,
         })

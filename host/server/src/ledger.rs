@@ -20,7 +20,8 @@
 //!
 //! Views (requests, sessions, people, resources, rules, policies) can be dropped and
 //! rebuilt from the entries. Password hashes, token digests, secrets, idempotency
-//! keys and blobs stand beside the entries and cannot.
+//! keys and blobs stand beside the entries and cannot. What shadows saw stands there too,
+//! and could be found again from the entries and blobs.
 //!
 //! Not here: what may be appended (`quorate_core` makes every step), the time, and
 //! what follows from an entry.
@@ -33,6 +34,7 @@ mod lock;
 mod read;
 mod schema;
 mod seal;
+mod shadows;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -54,6 +56,7 @@ pub use decisions::{History, Point, PointFilter};
 pub use find::{Cursor, PAGE_ROWS_MAX, Page, Paged, RequestFilter, SessionFilter};
 pub use read::{ReadError, Reader, Size};
 pub use seal::Sealed;
+pub use shadows::{ShadowCount, ShadowFound, ShadowStep};
 pub use verify::{Verified, VerifyError, verify};
 
 use writer::{Job, Work, Writer};

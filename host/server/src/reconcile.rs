@@ -6,6 +6,7 @@ mod people;
 mod policies;
 mod ready;
 mod sessions;
+mod shadow;
 mod time;
 
 use std::time::Duration;
@@ -34,6 +35,7 @@ pub fn start(lifecycle: &Lifecycle, sessions: &Sessions, clock: &Clock, tasks: &
     tasks.run("time", time::run(lifecycle.clone(), clock.clone()));
     tasks.run("policies", policies::run(lifecycle.clone()));
     tasks.run("ready", ready::run(lifecycle.clone()));
+    tasks.run("shadow", shadow::run(lifecycle.clone()));
     tasks.run("people", people::run(lifecycle.clone()));
     tasks.run("sessions", sessions::run(lifecycle.clone(), sessions.clone()));
 }

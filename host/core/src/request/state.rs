@@ -144,6 +144,10 @@ impl State {
             | Happened::RuleSaved { .. }
             | Happened::RuleRemoved
             | Happened::PolicyLoaded { .. }
+            | Happened::PolicyStaged { .. }
+            | Happened::PolicyShadowed { .. }
+            | Happened::PolicyShadowEnded { .. }
+            | Happened::ShadowDifferenceAccepted { .. }
             | Happened::PolicyActivated { .. } => false,
         }
     }

@@ -7,7 +7,7 @@ use axum::response::Response;
 use quorate_core::Timestamp;
 use quorate_core::entry::Actor;
 use quorate_core::ids::{Digest, PolicyName};
-use quorate_core::policy::{Policy, Version};
+use quorate_core::policy::{Demand, Policy, Stage, Transition, Version};
 use quorate_core::refused::Refused;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -38,6 +38,10 @@ pub(super) struct PolicyView {
     versions: Vec<VersionView>,
     /// Which versions decided, the oldest first.
     activations: Vec<ActivationView>,
+    /// The version that a rollback goes back to: the last good one.
+    last_good: Option<String>,
+    /// The version that is asked beside the active one.
+    shadow: Option<String>,
     /// Whether the active version answers; if not, requests that need it wait.
     serving: bool,
     /// Grows with every change.
@@ -55,6 +59,35 @@ pub(super) struct VersionView {
     bytes: u64,
     /// Whether it came with the gateway.
     built_in: bool,
+    /// Where it is in its life: `loaded`, `staged`, `shadow`, `active`, `superseded`.
+    stage: String,
+    /// How it came there, the oldest first.
+    history: Vec<TransitionView>,
+}
+
+/// A step in the life of a version.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TransitionView {
+    /// What it came to.
+    to: String,
+    /// Who did it.
+    by: String,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// Why; may be empty.
+    reason: String,
+}
+
+/// Something that should hold of a policy.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ConditionView {
+    /// `Loaded`, `Serving`, `RulesAccept`, `Shadowing`.
+    kind: &'static str,
+    /// Whether it does.
+    holds: bool,
+    /// In words.
+    message: String,
 }
 
 /// A change of the version that decides.
@@ -76,6 +109,8 @@ pub(super) struct ActivationView {
 pub(super) struct PolicyDetail {
     #[serde(flatten)]
     policy: PolicyView,
+    /// What holds of it.
+    conditions: Vec<ConditionView>,
     /// The JSON Schema of its config; none where it does not serve.
     #[schema(value_type = Option<Object>)]
     schema: Option<Value>,
@@ -94,17 +129,33 @@ pub(super) struct Loaded {
 }
 
 impl VersionView {
-    fn of(version: &Version) -> Self {
+    fn of(policy: &Policy, version: &Version) -> Self {
         let Version { digest, label, bytes, built_in } = version;
-        Self { digest: digest.to_string(), label: label.clone(), bytes: *bytes, built_in: *built_in }
+        let stage = policy.last_of(*digest).map_or(Stage::Loaded, |last| last.to);
+        let history = policy.transitions.iter().filter(|one| one.digest == *digest);
+        Self {
+            digest: digest.to_string(),
+            label: label.clone(),
+            bytes: *bytes,
+            built_in: *built_in,
+            stage: stage.as_str().to_owned(),
+            history: history.map(TransitionView::of).collect(),
+        }
+    }
+}
+
+impl TransitionView {
+    fn of(one: &Transition) -> Self {
+        let (to, by) = (one.to.as_str().to_owned(), one.by.to_string());
+        Self { to, by, at: one.at, reason: one.reason.clone() }
     }
 }
 
 impl PolicyView {
-    fn of(policy: &Policy, app: &App) -> Self {
+    pub(super) fn of(policy: &Policy, app: &App) -> Self {
         let active = policy.active().map(|version| version.digest);
         let serves = app.lifecycle.active().load().get(&policy.name).map(quorate_policy::Policy::digest);
-        let activations = policy.activations.iter().map(|one| ActivationView {
+        let activations = policy.activations().map(|one| ActivationView {
             digest: one.digest.to_string(),
             by: one.by.to_string(),
             at: one.at,
@@ -113,8 +164,10 @@ impl PolicyView {
         Self {
             name: policy.name.to_string(),
             active: active.map(|digest| digest.to_string()),
-            versions: policy.versions.iter().map(VersionView::of).collect(),
+            versions: policy.versions.iter().map(|version| VersionView::of(policy, version)).collect(),
             activations: activations.collect(),
+            last_good: policy.previous().map(|digest| digest.to_string()),
+            shadow: policy.shadowing().map(|shadow| shadow.digest.to_string()),
             serving: active.is_some() && serves == active,
             revision: policy.revision,
         }
@@ -130,6 +183,12 @@ pub(super) struct ActivateBody {
     /// Why.
     #[serde(default)]
     reason: String,
+    /// Only if it is the policy's shadow and was tried on so many decisions.
+    #[serde(default)]
+    min_samples: u64,
+    /// Only if it is the policy's shadow, and each difference and fault is accepted.
+    #[serde(default)]
+    no_differences: bool,
 }
 
 /// Why the version before is to decide again.
@@ -184,11 +243,12 @@ pub(super) async fn show(
     State(app): State<App>,
     Path(name): Path<PolicyName>,
 ) -> Result<Json<PolicyDetail>, Problem> {
-    let policy = PolicyView::of(&find(&app, name.as_str())?, &app);
+    let found = find(&app, name.as_str())?;
+    let (policy, conditions) = (PolicyView::of(&found, &app), conditions(&app, &found));
     let schema = app.lifecycle.active().load().get(&name).map(|policy| policy.schema().clone());
     let limits = serde_json::to_value(app.lifecycle.runtime().limits());
     let limits = limits.map_err(|error| Problem::internal(&error))?;
-    Ok(Json(PolicyDetail { policy, schema, limits }))
+    Ok(Json(PolicyDetail { policy, conditions, schema, limits }))
 }
 
 /// The JSON Schema of a policy's config
@@ -229,7 +289,7 @@ pub(super) async fn load(
         Ok((policy, version))
     })?;
     let view = |(policy, version): (Policy, Version)| Loaded {
-        version: VersionView::of(&version),
+        version: VersionView::of(&policy, &version),
         policy: PolicyView::of(&policy, &app),
     };
     Ok(loaded.map(view).with_status(StatusCode::CREATED))
@@ -249,7 +309,8 @@ pub(super) async fn activate(
 ) -> Result<Done<PolicyView>, Problem> {
     let digest = resolve(&find(&app, name.as_str())?, &body.digest)?;
     let by = Actor::User(by.id);
-    let activated = app.lifecycle.activate_policy(&name, digest, body.reason, by, key).await;
+    let demand = Demand { samples_min: body.min_samples, no_differences: body.no_differences };
+    let activated = app.lifecycle.activate_policy(&name, digest, (body.reason, demand), by, key).await;
     Ok(done(activated, |name| find(&app, name))?.map(|policy| PolicyView::of(&policy, &app)))
 }
 
@@ -268,7 +329,7 @@ pub(super) async fn roll_back(
 }
 
 /// The one version whose digest begins with `prefix`.
-fn resolve(policy: &Policy, prefix: &str) -> Result<Digest, Problem> {
+pub(super) fn resolve(policy: &Policy, prefix: &str) -> Result<Digest, Problem> {
     let wrong = |why: String| Problem::from(Refused::Invalid { what: "digest", why }).at("/digest");
     let prefix = prefix.to_ascii_lowercase();
     if prefix.len() < PREFIX_DIGITS_MIN || !prefix.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -283,7 +344,52 @@ fn resolve(policy: &Policy, prefix: &str) -> Result<Digest, Problem> {
     }
 }
 
-fn find(app: &App, name: &str) -> Result<Policy, Problem> {
+/// What should hold of a policy, and whether it does.
+fn conditions(app: &App, policy: &Policy) -> Vec<ConditionView> {
+    let set = app.lifecycle.active().load();
+    let serves = set.get(&policy.name);
+    let active = policy.active().map(|version| version.digest);
+    let serving = active.is_some() && serves.map(quorate_policy::Policy::digest) == active;
+    let accept = serves.map(|version| app.lifecycle.rules_accept(&policy.name, version));
+    let shadow = policy.shadowing().map(|shadow| shadow.digest.short());
+    let condition = |kind, holds, message: String| ConditionView { kind, holds, message };
+    vec![
+        condition(
+            "Loaded",
+            !policy.versions.is_empty(),
+            format!("{} versions are loaded", policy.versions.len()),
+        ),
+        condition(
+            "Serving",
+            serving,
+            match (active, serving) {
+                (None, _) => "no version was activated".to_owned(),
+                (Some(digest), true) => format!("version {} decides", digest.short()),
+                (Some(digest), false) => {
+                    format!("version {} does not load any more: requests that need it wait", digest.short())
+                }
+            },
+        ),
+        condition(
+            "RulesAccept",
+            matches!(accept, Some(Ok(()))),
+            match accept {
+                Some(Ok(())) => "every rule that uses it has a config that it takes".to_owned(),
+                Some(Err(error)) => error.to_string(),
+                None => "no version serves".to_owned(),
+            },
+        ),
+        condition(
+            "Shadowing",
+            shadow.is_some(),
+            shadow.map_or("no version is its shadow".to_owned(), |digest| {
+                format!("version {digest} is asked beside it")
+            }),
+        ),
+    ]
+}
+
+pub(super) fn find(app: &App, name: &str) -> Result<Policy, Problem> {
     let policy = app.ledger.policy(&name.parse()?)?;
     policy.ok_or_else(|| Problem::not_found("policy", name))
 }
@@ -302,7 +408,8 @@ mod tests {
         Policy {
             name: "p".parse().unwrap(),
             versions: digests.iter().map(version).collect(),
-            activations: Vec::new(),
+            transitions: Vec::new(),
+            shadow: None,
             revision: 1,
         }
     }

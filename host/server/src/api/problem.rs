@@ -180,6 +180,12 @@ fn status_of(refused: &Refused) -> StatusCode {
         | Refused::InUse { .. }
         | Refused::LastAdmin { .. }
         | Refused::NothingBefore { .. }
+        | Refused::WrongStage { .. }
+        | Refused::ShadowRuns { .. }
+        | Refused::NoShadow { .. }
+        | Refused::NotShadowed { .. }
+        | Refused::TooFewSamples { .. }
+        | Refused::Unexplained { .. }
         | Refused::SessionEnded => StatusCode::CONFLICT,
     }
 }

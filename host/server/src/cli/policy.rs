@@ -13,6 +13,7 @@ mod inspect;
 mod new;
 mod reach;
 mod run;
+mod shadow;
 mod sign;
 mod test;
 
@@ -40,6 +41,8 @@ Examples:
   quorate policy list
   quorate policy inspect four-eyes                      # what the gateway knows of it
   quorate policy backtest four-eyes.wasm --policy group-quorum   # what would it have decided?
+  quorate policy stage four-eyes 3f9a0c21 --reason 'checked by hand'
+  quorate policy shadow start four-eyes 3f9a0c21       # beside what decides
   quorate policy rollback four-eyes --reason 'too strict'")]
 pub(super) enum Policy {
     New(new::New),
@@ -63,6 +66,10 @@ pub(super) enum Policy {
     Load(Load),
     /// List policies
     List,
+    /// Check a version against every rule that uses the policy, and put it forward
+    Stage(Stage),
+    #[command(subcommand)]
+    Shadow(shadow::Shadow),
     /// Make another version decide
     Activate(Activate),
     /// Make the version decide that decided before
@@ -92,6 +99,28 @@ pub(super) struct Load {
 /// A version to be made active.
 #[derive(Debug, Args)]
 pub(super) struct Activate {
+    /// The policy's name
+    pub(super) name: PolicyName,
+    /// The version's digest, or the first 8 or more of its digits
+    #[arg(value_parser = digest_prefix)]
+    pub(super) digest: String,
+    /// Why, for the record
+    #[arg(long, short, default_value = "", hide_default_value = true)]
+    pub(super) reason: String,
+    /// Only if it is the shadow and was tried on so many decisions
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(super) min_samples: u64,
+    /// Only if it is the shadow, and each of its differences and faults was accepted
+    #[arg(long)]
+    pub(super) no_differences: bool,
+}
+
+/// A version to be put forward.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  quorate policy stage group-quorum 3f9a0c21 --reason 'one group is enough'")]
+pub(super) struct Stage {
     /// The policy's name
     pub(super) name: PolicyName,
     /// The version's digest, or the first 8 or more of its digits
@@ -143,10 +172,26 @@ impl Policy {
             Self::Test(test) => test.run(context).await,
             Self::Load(load) => load.run(context, &context.gateway()?).await,
             Self::List => list(context, &context.gateway()?).await,
-            Self::Activate(Activate { name, digest, reason }) => {
+            Self::Stage(Stage { name, digest, reason }) => {
+                let path = ["policies", name.as_str(), "stage"];
+                let body = json!({"digest": digest, "reason": reason});
+                let answer = context.gateway()?.post(&path, body).await?;
+                context.screen.result(answer.raw(), || {
+                    let digest = short(&digest);
+                    format!(
+                        "version {digest} of policy {name} is staged: every rule takes it\n  \
+                         quorate policy shadow start {name} {digest}\n"
+                    )
+                })
+            }
+            Self::Shadow(shadow) => shadow.run(context).await,
+            Self::Activate(Activate { name, digest, reason, min_samples, no_differences }) => {
                 let path = ["policies", name.as_str(), "activate"];
-                let answer =
-                    context.gateway()?.post(&path, json!({"digest": digest, "reason": reason})).await?;
+                let body = json!({
+                    "digest": digest, "reason": reason,
+                    "min_samples": min_samples, "no_differences": no_differences,
+                });
+                let answer = context.gateway()?.post(&path, body).await?;
                 context.screen.result(answer.raw(), || {
                     format!("version {} of policy {name} decides now\n", short(&digest))
                 })

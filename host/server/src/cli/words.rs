@@ -146,54 +146,6 @@ pub(super) fn facts(pairs: &[(&str, String)]) -> String {
     lines.concat()
 }
 
-/// Any JSON value as indented text, for what has no better form.
-pub(super) fn outline(value: &Value) -> String {
-    let mut text = String::new();
-    outline_into(&mut text, value, 0);
-    text
-}
-
-fn outline_into(text: &mut String, value: &Value, depth: usize) {
-    let indent = "  ".repeat(depth);
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields.iter().filter(|(_, value)| !is_empty(value)) {
-                outline_field(text, &format!("{indent}{name}:"), value, depth);
-            }
-        }
-        Value::Array(items) => {
-            for item in items {
-                outline_field(text, &format!("{indent}-"), item, depth);
-            }
-        }
-        scalar => {
-            let _ = writeln!(text, "{indent}{}", plain(scalar));
-        }
-    }
-}
-
-fn outline_field(text: &mut String, lead: &str, value: &Value, depth: usize) {
-    match value {
-        Value::Object(_) | Value::Array(_) => {
-            let _ = writeln!(text, "{lead}");
-            outline_into(text, value, depth + 1);
-        }
-        scalar => {
-            let _ = writeln!(text, "{lead} {}", plain(scalar));
-        }
-    }
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-        _ => false,
-    }
-}
-
 /// A scalar without quotes, anything else as JSON, on one line.
 pub(super) fn plain(value: &Value) -> String {
     match value {
@@ -320,12 +272,6 @@ mod tests {
     fn colours_are_left_out_where_they_are_not_wanted() {
         assert_eq!(Paint(false).state("PENDING"), "PENDING");
         assert_eq!(Paint(true).red("no"), "\x1b[31mno\x1b[0m");
-    }
-
-    #[test]
-    fn an_outline_leaves_out_what_is_empty() {
-        let value = json!({"a": {"b": [1, {"c": "x\ny"}]}, "none": null, "list": []});
-        assert_eq!(outline(&value), "a:\n  b:\n    - 1\n    -\n      c: x ⏎ y\n");
     }
 
     #[test]

@@ -19,6 +19,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 
 use super::OpenError;
 use super::seal::{Head, bytes_of, chain, digest_of, int, number};
+use super::shadows;
 use super::views::{self, ViewError};
 
 /// `Qrte`, in the place where `SQLite` files say whose they are.
@@ -34,7 +35,9 @@ const WRITER_CACHE_KIB: i64 = 4096;
 const LOG_BYTES_KEPT: i64 = 16 * 1024 * 1024;
 
 /// Step `n` brings schema `n` to schema `n + 1`.
-pub(super) const MIGRATIONS: &[&str] = &["
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, shadows::TABLES];
+
+const FIRST: &str = "
 CREATE TABLE entries (
     seq INTEGER PRIMARY KEY,
     stream TEXT NOT NULL,
@@ -77,7 +80,7 @@ CREATE TABLE keys (
     at INTEGER NOT NULL, PRIMARY KEY (user, key)
 ) STRICT;
 CREATE INDEX keys_at ON keys (at);
-"];
+";
 
 /// A ledger that a gateway may use.
 pub(super) struct Opened {

@@ -9,7 +9,7 @@ use quorate_core::decision::Record;
 use quorate_core::ids::{Digest, RequestId};
 use quorate_core::input::{Choice, Fact, Input};
 use quorate_core::request::{Bounds, State};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::compiled::Kept;
@@ -33,7 +33,7 @@ pub struct Cell {
 }
 
 /// A decision that would be another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Flip {
     /// The number of its entry.
     pub seq: u64,
@@ -71,7 +71,7 @@ pub struct Flip {
 }
 
 /// What became of a request in the end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Became {
     /// Its state today.
     pub state: String,
@@ -137,7 +137,12 @@ enum Seen {
 }
 
 impl Inner {
-    fn backtest_page(&self, kept: &Arc<Kept>, place: &Place, slice: &Slice) -> Result<BacktestPage, Error> {
+    pub(super) fn backtest_page(
+        &self,
+        kept: &Arc<Kept>,
+        place: &Place,
+        slice: &Slice,
+    ) -> Result<BacktestPage, Error> {
         let config = &self.config;
         let bounds = Bounds {
             ceiling_seconds: config.ceiling_seconds,
@@ -181,7 +186,7 @@ impl Inner {
         Ok(page)
     }
 
-    fn became(&self, id: &str) -> Result<Option<Became>, Error> {
+    pub(super) fn became(&self, id: &str) -> Result<Option<Became>, Error> {
         let id: RequestId = id.parse().map_err(anyhow::Error::new)?;
         let Some(request) = self.ledger.request(&id)? else { return Ok(None) };
         let approved = match &request.state {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use quorate_core::Timestamp;
 use quorate_core::entry::{Actor, Step, View};
 use quorate_core::ids::{Digest, PolicyName};
-use quorate_core::policy::{self, Policy, Version};
+use quorate_core::policy::{self, Demand, Policy, Version};
 use quorate_core::refused::Refused;
 use quorate_policy::LoadError;
 
@@ -82,15 +82,20 @@ impl Lifecycle {
             built_in,
         };
         let _swapping = self.0.swapping.lock().await;
+        let mut demand = Demand::default();
         if activate.is_some() {
+            self.check_key(key.as_ref())?;
             self.0.check_rules_accept(name, &compiled)?;
+            if let Some(policy) = self.0.ledger.policy(name)? {
+                demand = self.demanded(&policy, version.digest, &by, demand).await?;
+            }
         }
         let (policy_name, activates) = (name.clone(), activate.is_some());
         let answers = format!("policy/{name}");
         let made = version.clone();
         let policy = self
             .change(key.map(|key| key.answering(answers)), move |inner, now| {
-                inner.plan_load(&policy_name, &made, &component, activate.as_deref(), &by, now)
+                inner.plan_load(&policy_name, &made, &component, (activate.as_deref(), demand), &by, now)
             })
             .await?
             .ok_or_else(|| Refused::AlreadyActive { policy: name.clone(), digest: version.digest })?;
@@ -100,16 +105,16 @@ impl Lifecycle {
         Ok((policy, version))
     }
 
-    /// Lets another loaded version decide.
+    /// Lets another loaded version decide, if its shadow has seen what is demanded.
     pub async fn activate_policy(
         &self,
         name: &PolicyName,
         digest: Digest,
-        reason: String,
+        (reason, demand): (String, Demand),
         by: Actor,
         key: Option<Idempotency>,
     ) -> Result<Policy, Error> {
-        self.switch(name, digest, reason, by, key).await
+        self.switch(name, digest, (reason, demand), by, key).await
     }
 
     /// Lets the version decide that decided before.
@@ -122,14 +127,14 @@ impl Lifecycle {
     ) -> Result<Policy, Error> {
         let previous = self.0.policy(name)?.previous();
         let digest = previous.ok_or_else(|| Refused::NothingBefore { policy: name.clone() })?;
-        self.switch(name, digest, reason, by, key).await
+        self.switch(name, digest, (reason, Demand::default()), by, key).await
     }
 
     async fn switch(
         &self,
         name: &PolicyName,
         digest: Digest,
-        reason: String,
+        (reason, demand): (String, Demand),
         by: Actor,
         key: Option<Idempotency>,
     ) -> Result<Policy, Error> {
@@ -142,12 +147,14 @@ impl Lifecycle {
         let compiled = self.compile(version).await?;
         let _swapping = self.0.swapping.lock().await;
         self.0.check_rules_accept(name, &compiled)?;
+        let demand = self.demanded(&self.0.policy(name)?, digest, &by, demand).await?;
         let wanted = name.clone();
         let answers = format!("policy/{name}");
         let policy = self
             .change(key.map(|key| key.answering(answers)), move |inner, now| {
                 let policy = inner.policy(&wanted)?;
                 let step = policy.activate(digest, reason.clone(), by.clone(), now)?;
+                inner.check_demand(&policy, digest, demand)?;
                 let left = policy_after(Some(policy), &step)?;
                 Ok(Some(Plan::to(step, left)))
             })
@@ -155,6 +162,21 @@ impl Lifecycle {
             .ok_or_else(nothing_planned)?;
         self.put(name, &compiled);
         Ok(policy)
+    }
+
+    /// What this activation demands; the shadow has then seen all there is to see.
+    async fn demanded(
+        &self,
+        policy: &Policy,
+        digest: Digest,
+        by: &Actor,
+        asked: Demand,
+    ) -> Result<Demand, Error> {
+        let demand = self.demand(policy, digest, by, asked);
+        if !demand.is_none() {
+            self.follow_shadow(&policy.name).await?;
+        }
+        Ok(demand)
     }
 
     fn put(&self, name: &PolicyName, compiled: &quorate_policy::Policy) {
@@ -184,7 +206,14 @@ impl Inner {
         if built_in { self.runtime.load_vouched(component) } else { self.runtime.load(component) }
     }
 
-    fn policy(&self, name: &PolicyName) -> Result<Policy, Error> {
+    fn check_demand(&self, policy: &Policy, digest: Digest, demand: Demand) -> Result<(), Error> {
+        if demand.is_none() {
+            return Ok(());
+        }
+        Ok(demand.check(&policy.name, digest, self.seen_by_shadow(policy, digest)?)?)
+    }
+
+    pub(super) fn policy(&self, name: &PolicyName) -> Result<Policy, Error> {
         let found = self.ledger.policy(name)?;
         found.ok_or_else(|| Error::NotFound { what: "policy", name: name.to_string() })
     }
@@ -195,7 +224,7 @@ impl Inner {
         name: &PolicyName,
         version: &Version,
         component: &[u8],
-        activate: Option<&str>,
+        (activate, demand): (Option<&str>, Demand),
         by: &Actor,
         now: Timestamp,
     ) -> Result<Option<Plan<Policy>>, Error> {
@@ -210,6 +239,7 @@ impl Inner {
             return Ok(load.map(|step| Plan::to(with_component(step, version, component), loaded)));
         };
         let switch = loaded.activate(version.digest, reason.to_owned(), by.clone(), now)?;
+        self.check_demand(&loaded, version.digest, demand)?;
         let left = policy_after(Some(loaded), &switch)?;
         let append = match load {
             Some(load) => with_component(load.and(switch), version, component),
@@ -219,7 +249,11 @@ impl Inner {
     }
 
     /// Every rule that uses the policy must go on having a config it accepts.
-    fn check_rules_accept(&self, name: &PolicyName, candidate: &quorate_policy::Policy) -> Result<(), Error> {
+    pub(super) fn check_rules_accept(
+        &self,
+        name: &PolicyName,
+        candidate: &quorate_policy::Policy,
+    ) -> Result<(), Error> {
         for rule in self.ledger.rules()? {
             for used in rule.policies.iter().filter(|used| used.policy == *name) {
                 let findings = quorate_policy::config::findings(candidate, &used.config);
@@ -242,7 +276,7 @@ fn with_component(step: Step, version: &Version, component: &[u8]) -> Append {
     append
 }
 
-fn policy_after(before: Option<Policy>, step: &Step) -> Result<Policy, Error> {
+pub(super) fn policy_after(before: Option<Policy>, step: &Step) -> Result<Policy, Error> {
     let revision = before.as_ref().map_or(0, |policy| policy.revision);
     match follow(before.map(|policy| View::Policy(Box::new(policy))), revision, step)? {
         Some(View::Policy(policy)) => Ok(*policy),

@@ -16,6 +16,7 @@ use quorate_core::ids::{Digest, PolicyName, RuleName};
 use serde_json::Value;
 
 use self::tally::{Page, Run, Saved};
+pub(super) use self::text::TITLES;
 use super::candidate::Candidate;
 use crate::cli::Context;
 use crate::cli::bar::Bar;

@@ -29,7 +29,38 @@ pub(super) async fn run(context: &Context, what: &str) -> Ending {
     })?;
     let answer = context.gateway()?.get(&["policies", name.as_str()], Vec::new()).await?;
     let shown: Value = answer.read()?;
-    context.screen.result(answer.raw(), || words::outline(&shown))
+    context.screen.result(answer.raw(), || status(&shown))
+}
+
+/// A policy on the gateway: what holds of it, and the life of each version.
+fn status(policy: &Value) -> String {
+    let text = |value: &Value, name: &str| {
+        value.get(name).filter(|value| !value.is_null()).map(words::plain).unwrap_or_default()
+    };
+    let digest = |name: &str| super::short(&text(policy, name));
+    let mut out = words::facts(&[
+        ("policy", text(policy, "name")),
+        ("active", digest("active")),
+        ("last good", digest("last_good")),
+        ("shadow", digest("shadow")),
+    ]);
+    let items = |value: &Value, name: &str| value[name].as_array().cloned().unwrap_or_default();
+    let rows = items(policy, "conditions").into_iter().map(|one| {
+        let holds = if one["holds"] == true { "yes" } else { "no" };
+        vec![text(&one, "kind"), holds.to_owned(), text(&one, "message")]
+    });
+    out.push_str(&words::table(&["CONDITION", "HOLDS", "BECAUSE"], rows.collect(), None));
+    let rows = items(policy, "versions").into_iter().rev().flat_map(|version| {
+        let history = items(&version, "history").into_iter().rev();
+        let rows = history.enumerate().map(|(nth, one)| {
+            let digest = if nth == 0 { super::short(&text(&version, "digest")) } else { String::new() };
+            vec![digest, text(&one, "to"), text(&one, "by"), text(&one, "at"), text(&one, "reason")]
+        });
+        rows.collect::<Vec<_>>()
+    });
+    out.push_str(&words::table(&["VERSION", "STAGE", "BY", "AT", "WHY"], rows.collect(), None));
+    let schema = words::json_text(&policy["schema"], true);
+    format!("{out}config schema\n{}", words::block(&schema))
 }
 
 /// Puts a component through every check of the gateway.

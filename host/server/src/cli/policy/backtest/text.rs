@@ -12,7 +12,7 @@ use crate::cli::words::{self, grouped};
 const TOLD_MAX: usize = 20;
 
 /// What every kind of flip is called.
-pub(super) const TITLES: [(&str, &str); 7] = [
+pub(in crate::cli::policy) const TITLES: [(&str, &str); 7] = [
     ("lets-in", "newly let in"),
     ("longer", "let in for longer"),
     ("fault", "the candidate does not answer"),
