@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use quorate_core::Timestamp;
 use quorate_core::entry::{Actor, Entry, Happened, Step, View, fold};
 use quorate_core::ids::{Digest, UserId};
-use quorate_core::policy::{self, Policy, Version};
+use quorate_core::policy::{self, Demand, Policy, Seen, Stage, Version};
 use quorate_core::refused::Refused;
 use quorate_core::resource::{RESOURCE_BYTES_MAX, Resource};
 use quorate_core::user::{self, Profile, Token, User};
@@ -130,6 +130,48 @@ fn a_policy_goes_back_to_the_version_before() {
     assert!(matches!(activate(&steps, "three"), Err(Refused::Unknown { .. })));
     steps.push(quorum_of(&steps).roll_back(String::new(), Actor::Gateway, at(3)).unwrap());
     assert_eq!(quorum_of(&steps).active().unwrap().label, "one");
+}
+
+#[test]
+fn a_version_is_loaded_staged_shadow_active_and_superseded() {
+    let mut steps = vec![load(&[], "one").unwrap(), load(&[load(&[], "one").unwrap()], "two").unwrap()];
+    let (one, two) = (version("one").digest, version("two").digest);
+    let stage_of = |steps: &[Step], digest| quorum_of(steps).last_of(digest).unwrap().to;
+    steps.push(quorum_of(&steps).activate(one, String::new(), Actor::Gateway, at(1)).unwrap());
+    let shadow =
+        |steps: &[Step], digest| quorum_of(steps).start_shadow(digest, "why".into(), Actor::Gateway, at(3));
+    assert!(matches!(shadow(&steps, two), Err(Refused::WrongStage { stage: "loaded", .. })));
+    steps.push(quorum_of(&steps).stage(two, String::new(), Actor::Gateway, at(2)).unwrap());
+    assert!(quorum_of(&steps).stage(one, String::new(), Actor::Gateway, at(2)).is_err(), "it decides");
+    steps.push(shadow(&steps, two).unwrap());
+    assert_eq!((stage_of(&steps, one), stage_of(&steps, two)), (Stage::Active, Stage::Shadow));
+    assert!(matches!(shadow(&steps, two), Err(Refused::ShadowRuns { .. })));
+    let accept =
+        |steps: &[Step], why: &str| quorum_of(steps).accept(vec![7], why.into(), Actor::Gateway, at(4));
+    assert!(accept(&steps, " ").is_err(), "without a reason");
+    steps.push(accept(&steps, "fine").unwrap());
+    assert_eq!(quorum_of(&steps).shadow.unwrap().accepted[0].decisions, [7]);
+    let mut stopped = steps.clone();
+    stopped.push(quorum_of(&stopped).stop_shadow(String::new(), Actor::Gateway, at(5)).unwrap());
+    assert_eq!(stage_of(&stopped, two), Stage::Staged);
+    assert!(quorum_of(&stopped).stop_shadow(String::new(), Actor::Gateway, at(6)).is_err());
+    steps.push(quorum_of(&steps).activate(two, String::new(), Actor::Gateway, at(5)).unwrap());
+    assert_eq!((stage_of(&steps, one), stage_of(&steps, two)), (Stage::Superseded, Stage::Active));
+    assert_eq!(quorum_of(&steps).shadowing(), None);
+}
+
+#[test]
+fn a_demand_takes_nothing_seen_for_no_agreement() {
+    let (name, digest) = ("quorum".parse().unwrap(), version("one").digest);
+    let demand = Demand { samples_min: 2, no_differences: true };
+    let check = |demand: Demand, seen| demand.check(&name, digest, seen).map_err(|refused| refused.code());
+    let seen = |samples, differences, faults| Some(Seen { samples, differences, faults });
+    assert_eq!(check(Demand::default(), None), Ok(()));
+    assert_eq!(check(demand, None), Err("not-shadowed"));
+    assert_eq!(check(demand, seen(1, 0, 0)), Err("too-few-samples"));
+    assert_eq!(check(demand, seen(2, 1, 0)), Err("unexplained-differences"));
+    assert_eq!(check(demand, seen(2, 0, 1)), Err("unexplained-differences"));
+    assert_eq!(check(demand, seen(2, 0, 0)), Ok(()));
 }
 
 #[test]

@@ -81,9 +81,12 @@ impl Ledger {
     /// Adds what a shadow saw. False where somebody else has added it: nothing is added.
     pub async fn keep_shadow(&self, step: ShadowStep) -> Result<bool, AppendError> {
         let kept = self.run(move |connection| keep(connection, &step)).await?;
-        kept.map_err(|error| match super::schema::is_full(&error) {
-            true => AppendError::Full,
-            false => AppendError::Failed(error.to_string()),
+        kept.map_err(|error| {
+            if super::schema::is_full(&error) {
+                AppendError::Full
+            } else {
+                AppendError::Failed(error.to_string())
+            }
         })
     }
 }
