@@ -265,17 +265,17 @@ async fn what_a_source_is_asked_with_is_a_secret() {
     let mut gateway = Gateway::start(&["ann"], &["--config", settings.to_str().unwrap()]).await;
     gateway.put("root", "resources/prod", json!({ "kind": "shell", "command": ["sh"] })).await;
     let root = gateway.at_the_command_line("root");
-    let test = ["facts", "test", "on-call", "--requester", "ann", "--resource", "prod"];
+    let try_it = ["facts", "test", "on-call", "--requester", "ann", "--resource", "prod"];
     oracle.says(200, r#"["eve"]"#);
-    let known = root.runs(&test).await.with(0);
+    let known = root.runs(&try_it).await.with(0);
     assert!(known.out.contains("eve"), "{known:?}");
     assert_eq!(oracle.asked()[0].1, "Bearer hunter2");
     // It says everything it was told.
     oracle.says(500, "hunter2");
-    let failed = root.runs(&test).await.with(1);
+    let failed = root.runs(&try_it).await.with(1);
     assert!(failed.out.contains("answered 500"), "{failed:?}");
     oracle.says(200, "hunter2");
-    let no_json = root.runs(&test).await.with(1);
+    let no_json = root.runs(&try_it).await.with(1);
     let listed = root.runs(&["facts", "list"]).await.with(0);
     assert!(listed.out.contains("on-call") && listed.out.contains("1 of 3"), "{listed:?}");
     for said in [&known.out, &failed.out, &no_json.out, &listed.out, &gateway.log()] {
