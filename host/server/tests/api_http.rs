@@ -28,6 +28,8 @@ mod limits;
 mod lists;
 #[path = "api_http/repeat.rs"]
 mod repeat;
+#[path = "api_http/shadow.rs"]
+mod shadow;
 #[path = "api_http/what_if.rs"]
 mod what_if;
 #[path = "api_http/world.rs"]
