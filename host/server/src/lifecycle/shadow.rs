@@ -205,7 +205,8 @@ impl Lifecycle {
             let Some(shadow) = self.0.ledger.policy(name)?.and_then(|policy| policy.shadow) else {
                 return Ok(());
             };
-            let (from, until) = self.0.stretch(name, &shadow)?;
+            let count = self.0.ledger.shadow_count(name, shadow.began)?;
+            let (from, until) = self.0.stretch(name, &shadow, count.as_ref())?;
             if from >= until {
                 return Ok(());
             }
@@ -248,14 +249,19 @@ impl Lifecycle {
 }
 
 impl Inner {
-    /// The entries that a shadow has still to look at: after the one, up to the other.
-    fn stretch(&self, name: &PolicyName, shadow: &Shadow) -> Result<(u64, u64), Error> {
+    /// The entries that a shadow has still to look at after `count`: after the one, up to
+    /// the other.
+    fn stretch(
+        &self,
+        name: &PolicyName,
+        shadow: &Shadow,
+        count: Option<&ShadowCount>,
+    ) -> Result<(u64, u64), Error> {
         let stream = Stream::policy(name);
         let seq = |revision| {
             let found = self.ledger.seq_of(&stream, revision)?;
             found.ok_or_else(|| Error::Failed(anyhow::anyhow!("entry {revision} of {stream} is missing")))
         };
-        let count = self.ledger.shadow_count(name, shadow.began)?;
         let from = count.map_or_else(|| seq(shadow.began), |count| Ok(count.position))?;
         let until = shadow.ended.map_or_else(|| Ok(*self.ledger.head().borrow()), seq)?;
         Ok((from, until))
@@ -293,9 +299,11 @@ impl Inner {
         let began = policy.transitions.iter().rev();
         let mut began = began.filter(|one| one.to == quorate_core::policy::Stage::Shadow);
         let began = began.find(|one| one.digest == shadow.digest).ok_or_else(no_shadow)?;
-        let count = self.ledger.shadow_count(name, shadow.began)?.unwrap_or_default();
+        // Read once: what it has seen and what it is behind belong together while it goes on.
+        let count = self.ledger.shadow_count(name, shadow.began)?;
+        let (from, until) = self.stretch(name, shadow, count.as_ref())?;
+        let count = count.unwrap_or_default();
         let found = self.ledger.shadow_found(name, shadow.began)?;
-        let (from, until) = self.stretch(name, shadow)?;
         let filter = PointFilter { policy: Some(name.clone()), ..PointFilter::default() };
         let behind = self.ledger.decision_points(&filter, from, until, BEHIND_MAX)?.len() as u64;
         let (unaccepted_differences, unaccepted_faults) = unaccepted(shadow, &found);
