@@ -128,7 +128,9 @@ fn needed(out: &Path, kit: &Value, locked: &str, cargo: fn(&Path) -> Command) ->
     fs::write(folder.join("kit/Cargo.toml"), manifest(kit)?)?;
     let lock = folder.join("Cargo.lock");
     fs::write(&lock, format!("version = 4\n{locked}"))?;
-    let said = cargo(&folder).args(["metadata", "--offline", "--format-version", "1"]).output()?;
+    // It only resolves: `metadata` would want every package there, also those for other
+    // platforms, which a machine that builds this for the first time does not have.
+    let said = cargo(&folder).args(["update", "--workspace", "--offline"]).output()?;
     if !said.status.success() {
         bail!("cargo does not resolve a policy project: {}", String::from_utf8_lossy(&said.stderr));
     }
