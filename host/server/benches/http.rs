@@ -1,20 +1,15 @@
 //! A request from its submission over HTTP to its decision on the disk, alone and with
 //! many at once, beside the bare durable `SQLite` transaction that it cannot do
 //! without; and what an idle gateway keeps in memory.
-//!
-//! The gateway runs in this process with the real policies; its clients share the
-//! machine with it.
 
 #![allow(clippy::expect_used, reason = "a benchmark stops where it cannot go on")]
 
+mod gateway;
+
 use std::time::{Duration, Instant};
 
-use quorate::app::{App, Running};
-use quorate::clock::Clock;
-use quorate::config::Config;
-use reqwest::Client;
+use gateway::{Gateway, percentile};
 use rusqlite::Connection;
-use serde_json::json;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -23,62 +18,6 @@ const ALONE: usize = 500;
 /// How many clients there are at once, and how often each submits.
 const CROWD: usize = 64;
 const EACH: usize = 30;
-
-struct Bench {
-    gateway: Running,
-    http: Client,
-    url: String,
-    token: String,
-    folder: TempDir,
-}
-
-impl Bench {
-    async fn start() -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary folder");
-        let config = Config {
-            listen: ([127, 0, 0, 1], 0).into(),
-            data: folder.path().to_owned(),
-            pending_requests_max: 100_000,
-            ..Config::default()
-        };
-        let gateway = App::start(config, Clock::system()).await.expect("a gateway");
-        let http = Client::new();
-        let url = format!("http://{}/api", gateway.address());
-        let set_up =
-            json!({ "setup_token": gateway.setup_token, "user": "root", "password": "a long password" });
-        let answer = http.post(format!("{url}/setup")).json(&set_up).send().await.expect("an answer");
-        let answer: serde_json::Value = answer.json().await.expect("a document");
-        let token = answer["token"].as_str().expect("a token").to_owned();
-        let bench = Self { gateway, http, url, token, folder };
-        bench.put("resources/prod", json!({ "command": ["true"] })).await;
-        let quorum = json!({ "groups": ["dba", "security"], "require_all": true });
-        let policies = json!([
-            { "policy": "group-quorum", "config": quorum },
-            { "policy": "duration-cap", "config": { "max": "8h" } },
-            { "policy": "bypass", "config": { "admins_approve_themselves": false } },
-        ]);
-        let rule = json!({ "access_type": "just-in-time", "resources": ["prod"], "policies": policies });
-        bench.put("rules/prod", rule).await;
-        bench
-    }
-
-    async fn put(&self, path: &str, body: serde_json::Value) {
-        let request = self.http.put(format!("{}/{path}", self.url)).bearer_auth(&self.token).json(&body);
-        let answer = request.send().await.expect("an answer");
-        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
-    }
-}
-
-async fn submit(http: &Client, url: &str, token: &str) -> Duration {
-    let asked = json!({ "resource": "prod", "duration": "1h", "reason": "fix invoice 4711" });
-    let started = Instant::now();
-    let request = http.post(format!("{url}/requests")).bearer_auth(token).json(&asked);
-    let answer = request.send().await.expect("an answer");
-    assert_eq!(answer.status().as_u16(), 201);
-    answer.bytes().await.expect("a body");
-    started.elapsed()
-}
 
 /// The bare cost: one row of the size of a request's entries, durable, on the same disk.
 fn bare(folder: &TempDir) -> Duration {
@@ -93,12 +32,7 @@ fn bare(folder: &TempDir) -> Duration {
             started.elapsed()
         })
         .collect();
-    median(&mut took)
-}
-
-fn median(took: &mut [Duration]) -> Duration {
-    took.sort_unstable();
-    took[took.len() / 2]
+    percentile(&mut took, 50)
 }
 
 /// What the process keeps in memory, in megabytes.
@@ -112,22 +46,21 @@ fn resident() -> f64 {
 
 #[tokio::main]
 async fn main() {
-    let bench = Bench::start().await;
+    let gateway = Gateway::start(false).await;
     println!("idle gateway, with its clients' side: {:.0} MB", resident());
-    let floor = bare(&bench.folder);
+    let floor = bare(&gateway.folder);
     let mut took = Vec::new();
     for _ in 0..ALONE {
-        took.push(submit(&bench.http, &bench.url, &bench.token).await);
+        took.push(gateway.client.submit("prod").await);
     }
-    let alone = median(&mut took);
-    let ninety_nine = took[took.len() * 99 / 100];
+    let (alone, ninety_nine) = (percentile(&mut took, 50), percentile(&mut took, 99));
     let mut crowd = JoinSet::new();
     let started = Instant::now();
     for _ in 0..CROWD {
-        let (http, url, token) = (bench.http.clone(), bench.url.clone(), bench.token.clone());
+        let client = gateway.client.clone();
         crowd.spawn(async move {
             for _ in 0..EACH {
-                submit(&http, &url, &token).await;
+                client.submit("prod").await;
             }
         });
     }
@@ -145,5 +78,5 @@ async fn main() {
         1.0 / each,
         each / floor.as_secs_f64(),
     );
-    bench.gateway.stop().await;
+    gateway.stop().await;
 }
