@@ -34,7 +34,7 @@ pub struct Expect {
 }
 
 /// What a policy says, in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Said {
     /// Nothing about the request.
