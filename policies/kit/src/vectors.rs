@@ -202,7 +202,7 @@ pub fn passes<C: DeserializeOwned>(
     check: fn(&C) -> Vec<Finding>,
 ) {
     let mut native = Native { evaluate, check };
-    let tried = File::parse(text)
+    let tried = File::parse_strictly(text)
         .and_then(|files| files.iter().map(|file| run(file, &mut native)).collect::<Result<Vec<_>, _>>())
         .unwrap_or_else(|error| panic!("the vectors cannot be used: {error}"));
     let failed: Vec<String> = tried
