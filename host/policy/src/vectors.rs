@@ -46,7 +46,7 @@ pub fn look(world: &World, policy: &Policy) -> Result<Found, kit::vectors::BadFi
 /// # Errors
 /// Where a name is none.
 pub fn input(given: kit::Input) -> Result<Input, String> {
-    core_input(given).map_err(could_not)
+    core_input(given).map_err(|error| could_not(&error))
 }
 
 /// A verdict in the author's words.
@@ -104,7 +104,7 @@ impl<'a> Component<'a> {
                 before.votes.truncate(same);
                 input.votes.truncate(same);
                 for one in &given.votes[same..] {
-                    input.votes.push(vote(one.clone()).map_err(could_not)?);
+                    input.votes.push(vote(one.clone()).map_err(|error| could_not(&error))?);
                     before.votes.push(one.clone());
                 }
                 (before, input)
@@ -125,7 +125,7 @@ fn is_same_but_votes(one: &kit::Input, other: &kit::Input) -> bool {
         && *attributes == other.attributes
 }
 
-fn could_not(error: BadInput) -> String {
+fn could_not(error: &BadInput) -> String {
     format!("a gateway could not have this: {error}")
 }
 

@@ -4,6 +4,7 @@
 //! Not here: reading it; that is for `quorate policy diff --decisions`.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -94,10 +95,8 @@ impl Export {
             ]);
             if !missing.is_empty() {
                 let gone = words::names(&missing, 3);
-                text.push_str(&format!(
-                    "{} not there any more: {gone}\n",
-                    words::count(missing.len(), "record")
-                ));
+                let count = words::count(missing.len(), "record");
+                let _ = writeln!(text, "{count} not there any more: {gone}");
             }
             text
         })?;
