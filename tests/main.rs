@@ -36,5 +36,6 @@ mod suites {
     mod signing;
     mod structure;
     mod terminal;
+    mod tools;
     mod votes;
 }

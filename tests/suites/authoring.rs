@@ -1,6 +1,7 @@
 //! The author's side: from `policy new` to a component that decides, with real compilers. The
 //! tests named `needs_node_*` and `needs_python_*` install their builders.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -138,9 +139,38 @@ async fn a_policy_that_fails_its_own_vectors_is_not_built() {
     let folder_name = folder.to_str().unwrap();
     let (code, _, err) =
         patiently(&["policy", "build", folder_name, "--target-dir", target.to_str().unwrap()]).await;
-    assert_eq!(code, Some(2), "{err}");
+    assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("its own vectors do not pass") && err.contains("quorate policy test"), "{err}");
     assert!(!folder.join("night-shift.wasm").exists());
+}
+
+#[tokio::test]
+async fn what_stands_in_the_way_of_a_build_is_named() {
+    let (parent, folder) = project("night-shift", &["--template", "blank"]).await;
+    let folder = folder.to_str().unwrap();
+    // What is compiled can be kept nowhere: a file is in its place.
+    let taken = parent.path().join("taken");
+    std::fs::write(&taken, "").unwrap();
+    let (code, _, err) =
+        patiently(&["policy", "build", folder, "--target-dir", taken.to_str().unwrap()]).await;
+    assert_eq!(code, Some(16), "{err}");
+    assert!(err.contains("taken` cannot be written") && !err.contains("does not compile"), "{err}");
+
+    // rustup's stand-ins for programs that it does not have.
+    let stand_ins = parent.path().join("bin");
+    std::fs::create_dir(&stand_ins).unwrap();
+    let build = |path: PathBuf| program(&["policy", "build", folder]).env("PATH", path).output();
+    let none = build(stand_ins.clone()).await.unwrap();
+    let err = String::from_utf8(none.stderr).unwrap();
+    assert!(err.contains("there is no `cargo` here") && err.contains("https://rustup.rs"), "{err}");
+    let stand_in = stand_ins.join("cargo");
+    std::fs::write(&stand_in, "#!/bin/sh\necho 'error: no default toolchain is set' >&2\nexit 1\n").unwrap();
+    std::fs::set_permissions(&stand_in, PermissionsExt::from_mode(0o755)).unwrap();
+    let none = build(stand_ins).await.unwrap();
+    let err = String::from_utf8(none.stderr).unwrap();
+    assert_eq!(none.status.code(), Some(2), "{err}");
+    assert!(err.contains("no default toolchain") && err.contains("`cargo` does not run here"), "{err}");
+    assert!(!err.contains("Cargo.toml"), "{err}");
 }
 
 #[tokio::test]

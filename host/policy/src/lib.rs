@@ -10,6 +10,7 @@
 //! | [`config`] | whether a policy accepts a config |
 //! | [`set`] | the active policies, swapped at once |
 //! | [`vectors`] | an author's vector files on a component |
+//! | [`expressions`] | the properties that an author's worlds bring along |
 //! | [`signature`] | who vouches for a component |
 //! | `abi` | the versions of the contract, and whether a component keeps to one |
 //! | `engine`, `call`, `permits` | how every call is limited |
@@ -25,6 +26,7 @@ mod cache;
 mod call;
 pub mod config;
 mod engine;
+pub mod expressions;
 mod fault;
 mod instances;
 pub mod limits;

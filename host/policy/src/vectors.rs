@@ -14,6 +14,7 @@ use quorate_kit::properties::{Found, World};
 use quorate_kit::vectors::{File, Tried};
 use wasmparser::Payload;
 
+use crate::expressions::Expressions;
 use crate::policy::{Evaluation, Policy};
 use crate::sections::outermost;
 
@@ -28,15 +29,16 @@ const CASES_MAX: usize = 1000;
 /// # Errors
 /// Where the file does not fit together.
 pub fn run(file: &File, policy: &Policy) -> Result<Vec<Tried>, kit::vectors::BadFile> {
-    kit::vectors::run(file, &mut Component(policy))
+    kit::vectors::run(file, &mut Component::new(policy))
 }
 
 /// Looks at every state of `world`.
 ///
 /// # Errors
-/// Where the world does not fit together, or is too large.
+/// Where the world does not fit together or is too large, or one of its expressions is none.
 pub fn look(world: &World, policy: &Policy) -> Result<Found, kit::vectors::BadFile> {
-    kit::properties::look(world, &mut Component(policy))
+    let mut expressions = Expressions::compile(&world.properties.own)?;
+    kit::properties::look_with(world, &mut Component::new(policy), &mut expressions)
 }
 
 /// An author's input in the words of the core; a text where a gateway could not have it.
@@ -44,7 +46,12 @@ pub fn look(world: &World, policy: &Policy) -> Result<Found, kit::vectors::BadFi
 /// # Errors
 /// Where a name is none.
 pub fn input(given: kit::Input) -> Result<Input, String> {
-    core_input(given).map_err(|error| format!("a gateway could not have this: {error}"))
+    core_input(given).map_err(|error| could_not(&error))
+}
+
+/// A verdict in the author's words.
+pub fn verdict(verdict: Verdict) -> kit::Verdict {
+    kit_verdict(verdict)
 }
 
 /// The vector files that `component` carries.
@@ -76,16 +83,61 @@ pub(crate) fn pass(text: &str, policy: &Policy) -> Result<(), String> {
 }
 
 /// A loaded policy, asked in the author's words.
-pub struct Component<'a>(pub &'a Policy);
+pub struct Component<'a> {
+    policy: &'a Policy,
+    /// What it was asked about last, in both words: the next is often the same but for a vote.
+    last: Option<(kit::Input, Input)>,
+}
+
+impl<'a> Component<'a> {
+    /// `policy`, to be asked.
+    pub fn new(policy: &'a Policy) -> Self {
+        Self { policy, last: None }
+    }
+
+    /// The author's input in the words of the core.
+    fn translated(&mut self, given: &kit::Input) -> Result<&Input, String> {
+        let last = match self.last.take() {
+            Some((mut before, mut input)) if is_same_but_votes(&before, given) => {
+                let votes = given.votes.iter().zip(&before.votes);
+                let same = votes.take_while(|(one, other)| one == other).count();
+                before.votes.truncate(same);
+                input.votes.truncate(same);
+                for one in &given.votes[same..] {
+                    input.votes.push(vote(one.clone()).map_err(|error| could_not(&error))?);
+                    before.votes.push(one.clone());
+                }
+                (before, input)
+            }
+            _ => (given.clone(), input(given.clone())?),
+        };
+        Ok(&self.last.insert(last).1)
+    }
+}
+
+fn is_same_but_votes(one: &kit::Input, other: &kit::Input) -> bool {
+    // Whoever adds a field to an input is asked here what it means.
+    let kit::Input { now, request, votes: _, history, facts, attributes } = one;
+    *now == other.now
+        && *request == other.request
+        && *history == other.history
+        && *facts == other.facts
+        && *attributes == other.attributes
+}
+
+fn could_not(error: &BadInput) -> String {
+    format!("a gateway could not have this: {error}")
+}
 
 impl kit::vectors::Policy for Component<'_> {
     fn evaluate(&mut self, config: &str, given: &kit::Input) -> Result<kit::Verdict, String> {
-        let Evaluation { verdict, .. } = self.0.evaluate(config, &input(given.clone())?);
+        let policy = self.policy;
+        let Evaluation { verdict, .. } = policy.evaluate(config, self.translated(given)?);
         verdict.map(kit_verdict).map_err(|fault| fault.to_string())
     }
 
     fn check(&mut self, config: &str) -> Result<Vec<kit::Finding>, String> {
-        let found = self.0.check(config).map_err(|fault| fault.to_string())?;
+        let found = self.policy.check(config).map_err(|fault| fault.to_string())?;
         Ok(found.into_iter().map(kit_finding).collect())
     }
 }

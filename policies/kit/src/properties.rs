@@ -14,25 +14,32 @@
 //! | `people_min` | nobody gets in with fewer people's approvals |
 //! | `cap` | access is never longer |
 //! | `missing` | what is said to be missing is exactly what makes it approve |
+//! | its own | an expression is true |
 //!
-//! Not here: how a component is called; whoever looks brings a [`Policy`].
+//! Not here: how a component is called, and what an expression means; whoever looks brings a
+//! [`Policy`] and a [`Judge`].
 
+mod ballots;
 mod explore;
+mod heard;
 mod missing;
+mod own;
 mod world;
 
 use std::fmt;
 
+use crate::vectors::story::plain;
 use crate::vectors::{BadFile, Policy};
 use explore::Explorer;
 
+pub use own::{Judge, Own};
 pub use world::{Opted, World};
 
 /// States of one world: some seconds of looking.
 const STATES_MAX: u64 = 2_000_000;
 
 /// What must hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Property {
     /// It always answers.
     Answers,
@@ -46,6 +53,14 @@ pub enum Property {
     Cap,
     /// What is said to be missing is exactly what makes it approve.
     Missing,
+    /// What the world says, by its name.
+    Own(String),
+}
+
+impl Property {
+    /// Those that need no expression.
+    const BUILT_IN: [Self; 6] =
+        [Self::Answers, Self::Monotone, Self::Order, Self::PeopleMin, Self::Cap, Self::Missing];
 }
 
 impl fmt::Display for Property {
@@ -57,6 +72,7 @@ impl fmt::Display for Property {
             Self::PeopleMin => "people_min",
             Self::Cap => "cap",
             Self::Missing => "missing",
+            Self::Own(name) => return f.write_str(&plain(name)),
         })
     }
 }
@@ -93,8 +109,22 @@ pub struct Found {
 /// Looks at every state of `world`.
 ///
 /// # Errors
-/// Where the world does not fit together, or is too large to be looked at.
+/// Where the world does not fit together, is too large to be looked at, or has properties of
+/// its own, which need a judge: see [`look_with`].
 pub fn look(world: &World, policy: &mut dyn Policy) -> Result<Found, BadFile> {
+    if let Some(Own { name, .. }) = world.properties.own.first() {
+        return Err(BadFile::new(plain(&format!(
+            "`{name}` is an expression, which `quorate policy check` can tell and this cannot"
+        ))));
+    }
+    look_with(world, policy, &mut own::Nobody)
+}
+
+/// Looks at every state of `world`, whose own properties `judge` knows.
+///
+/// # Errors
+/// Where the world does not fit together, or is too large to be looked at.
+pub fn look_with(world: &World, policy: &mut dyn Policy, judge: &mut dyn Judge) -> Result<Found, BadFile> {
     let states = world.states()?;
     if states > STATES_MAX {
         return Err(BadFile::new(format!(
@@ -103,9 +133,8 @@ pub fn look(world: &World, policy: &mut dyn Policy) -> Result<Found, BadFile> {
     }
     let mut found = Found { states: 0, properties: world.wanted(), counterexamples: Vec::new() };
     for situation in world.situations()? {
-        let mut explorer = Explorer::new(world, situation, policy);
-        explorer.run();
-        found.states += explorer.states;
+        let mut explorer = Explorer::new(world, situation, policy, judge);
+        found.states += explorer.run();
         for new in explorer.found {
             match found.counterexamples.iter_mut().find(|old| old.property == new.property) {
                 Some(old) if old.votes <= new.votes => {}
@@ -114,7 +143,7 @@ pub fn look(world: &World, policy: &mut dyn Policy) -> Result<Found, BadFile> {
             }
         }
     }
-    found.counterexamples.sort_by_key(|one| one.property);
+    found.counterexamples.sort_by_key(|one| found.properties.iter().position(|known| *known == one.property));
     Ok(found)
 }
 

@@ -26,6 +26,8 @@ mod expect;
 mod file;
 mod span;
 pub mod story;
+pub mod update;
+mod yaml;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -67,6 +69,30 @@ pub struct Failure {
     pub story: Vec<String>,
     /// What is not as expected.
     pub differences: Vec<Difference>,
+    /// Where in the file it is expected.
+    pub place: Place,
+}
+
+/// Where in a file something is expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// The how-manieth case, from 0.
+    pub case: usize,
+    /// The how-manieth row of its table.
+    pub row: Option<usize>,
+    /// Where in that.
+    pub at: At,
+}
+
+/// Where in a case something is expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum At {
+    /// Of the config: `check`.
+    Check,
+    /// In the how-manieth step, from 0.
+    Step(usize),
+    /// In the end: its `expect`.
+    End,
 }
 
 impl fmt::Display for Failure {
@@ -74,7 +100,7 @@ impl fmt::Display for Failure {
         for sentence in &self.story {
             writeln!(f, "  {sentence}")?;
         }
-        for Difference { what, expected, got } in &self.differences {
+        for Difference { what, expected, got, .. } in &self.differences {
             writeln!(f, "    {what}")?;
             writeln!(f, "    - expected  {expected}")?;
             writeln!(f, "    + got       {got}")?;
@@ -111,7 +137,7 @@ pub fn inputs(file: &File) -> Result<Vec<(String, Input)>, BadFile> {
     let mut record = Record(Vec::new());
     for mut scene in case::scenes(file)? {
         for one in &mut scene.happens {
-            if let Happens::Expect(expect) = one {
+            if let Happens::Expect(expect, _) = one {
                 *expect = Expect::default();
             }
         }
@@ -121,19 +147,15 @@ pub fn inputs(file: &File) -> Result<Vec<(String, Input)>, BadFile> {
 }
 
 fn try_scene(scene: Scene, policy: &mut dyn Policy) -> Tried {
-    let Scene { name, config, mut input, happens, check } = scene;
+    let Scene { name, case, row, config, mut input, happens, check } = scene;
     let mut evaluations = 0;
     let mut story = Vec::new();
-    let failed = |story: Vec<String>, differences| Err(Failure { story, differences });
+    let failed = |story, differences, at| Err(Failure { story, differences, place: Place { case, row, at } });
     if let Some(expected) = check {
         evaluations += 1;
         story.push(format!("the config is {}", plain(&config)));
-        let codes = match policy.check(&config) {
-            Ok(found) => found.into_iter().map(|finding| finding.code).collect(),
-            Err(fault) => vec![format!("fault: {}", plain(&fault))],
-        };
-        if let Some(difference) = expect::codes(&expected, codes.into_iter()) {
-            return Tried { name, evaluations, result: failed(story, vec![difference]) };
+        if let Some(difference) = expect::codes(&expected, policy.check(&config)) {
+            return Tried { name, evaluations, result: failed(story, vec![difference], At::Check) };
         }
     }
     story.push(asked(&input));
@@ -147,13 +169,13 @@ fn try_scene(scene: Scene, policy: &mut dyn Policy) -> Tried {
                 story.push(format!("{span} go by"));
                 input.now = input.now.saturating_add(span.milliseconds());
             }
-            Happens::Expect(expect) => {
+            Happens::Expect(expect, at) => {
                 evaluations += 1;
                 let answer = policy.evaluate(&config, &input);
                 let differences = expect.differences(&answer, input.now);
                 if !differences.is_empty() {
                     story.push(format!("the policy says {}", in_words(&answer)));
-                    return Tried { name, evaluations, result: failed(story, differences) };
+                    return Tried { name, evaluations, result: failed(story, differences, at) };
                 }
             }
         }
@@ -180,7 +202,7 @@ pub fn passes<C: DeserializeOwned>(
     check: fn(&C) -> Vec<Finding>,
 ) {
     let mut native = Native { evaluate, check };
-    let tried = File::parse(text)
+    let tried = File::parse_strictly(text)
         .and_then(|files| files.iter().map(|file| run(file, &mut native)).collect::<Result<Vec<_>, _>>())
         .unwrap_or_else(|error| panic!("the vectors cannot be used: {error}"));
     let failed: Vec<String> = tried

@@ -3,7 +3,7 @@
 use crate::{Attribute, Instant, Json, Seconds};
 
 /// Some people: the members of the groups, and the users.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Audience {
     /// Everybody in any of these groups.
     pub groups: Vec<String>,
@@ -12,7 +12,7 @@ pub struct Audience {
 }
 
 /// This many more approvals, by different people out of these.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Requirement {
     /// Who can give them.
     pub people: Audience,

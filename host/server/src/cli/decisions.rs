@@ -1,5 +1,6 @@
 //! `quorate decisions`: what a decision was made from, and whether it comes out the same.
 
+mod export;
 mod show;
 
 use std::fmt::Write as _;
@@ -32,6 +33,7 @@ Examples:
   quorate decisions show 7k2m…                # the newest decision about a request
   quorate decisions replay 7k2m…              # all decisions about it, by the same versions again
   quorate decisions replay --all --since 30d
+  quorate decisions export --since 90d -o decisions.jsonl   # for `quorate policy diff --decisions`
 
 Exit codes of `replay`: 0 all the same, 1 something differs or is missing.")]
 pub(super) enum Decisions {
@@ -39,6 +41,7 @@ pub(super) enum Decisions {
     Show(Show),
     /// Make recorded decisions again, and say where they differ
     Replay(Replay),
+    Export(export::Export),
 }
 
 /// Which record.
@@ -143,6 +146,7 @@ impl Decisions {
         let gateway = context.gateway()?;
         match self {
             Self::Show(Show { which }) => show::run(context, &gateway, which).await,
+            Self::Export(export) => export.run(context, &gateway).await,
             Self::Replay(Replay { which: Some(Which::Record(digest)), .. }) => {
                 let answer = gateway.get(&["decisions", &digest.to_string(), "replay"], Vec::new()).await?;
                 let decision: Decision = answer.read()?;

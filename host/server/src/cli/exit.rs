@@ -11,6 +11,8 @@ pub(crate) const NOT_HELD: u8 = 1;
 /// these: it passes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
+    /// What was checked does not hold.
+    NotHeld,
     /// The command line, a file or an answer to a question is not right.
     Usage,
     /// A person or a policy said no.
@@ -33,7 +35,8 @@ pub(crate) enum Exit {
 
 impl Exit {
     /// All of them, with what the help says.
-    pub(crate) const ALL: [(Self, &'static str); 9] = [
+    pub(crate) const ALL: [(Self, &'static str); 10] = [
+        (Self::NotHeld, "what was checked does not hold: a vector fails, two things differ"),
         (Self::Usage, "the command line or a file given is not right"),
         (Self::Rejected, "the request was rejected"),
         (Self::TimedOut, "the request timed out: nobody decided"),
@@ -48,6 +51,7 @@ impl Exit {
     /// The number.
     pub(crate) fn code(self) -> u8 {
         match self {
+            Self::NotHeld => NOT_HELD,
             Self::Usage => 2,
             Self::Rejected => 10,
             Self::TimedOut => 11,
@@ -120,7 +124,7 @@ mod tests {
     #[test]
     fn the_exit_codes_are_the_documented_ones_and_differ() {
         let codes: Vec<u8> = Exit::ALL.iter().map(|(exit, _)| exit.code()).collect();
-        assert_eq!(codes, [2, 10, 11, 12, 13, 14, 15, 16, 130]);
+        assert_eq!(codes, [1, 2, 10, 11, 12, 13, 14, 15, 16, 130]);
     }
 
     #[test]

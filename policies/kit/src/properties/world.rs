@@ -6,11 +6,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Property;
+use super::own::{self, Own};
 use crate::vectors::{BadFile, Case, File, Person, Resource, Span};
 use crate::{AccessDuration, Input, Principal};
 
 /// Votes in a row at most.
-const VOTES_MAX: usize = 6;
+pub(super) const VOTES_MAX: usize = 6;
 
 /// One world file.
 #[derive(Debug, Clone, Deserialize)]
@@ -64,11 +65,13 @@ pub struct Opted {
     pub people_min: Option<usize>,
     /// Access is never longer.
     pub cap: Option<AccessDuration>,
+    /// What else must be true in every state.
+    pub own: Vec<Own>,
 }
 
 impl Default for Opted {
     fn default() -> Self {
-        Self { monotone: true, order: true, missing: true, people_min: None, cap: None }
+        Self { monotone: true, order: true, missing: true, people_min: None, cap: None, own: Vec::new() }
     }
 }
 
@@ -85,7 +88,9 @@ impl World {
     /// # Errors
     /// As for a vector file.
     pub fn parse(text: &str) -> Result<Vec<Self>, BadFile> {
-        crate::vectors::documents(text)
+        let worlds: Vec<Self> = crate::vectors::documents(text)?;
+        worlds.iter().try_for_each(|world| own::check(&world.properties.own))?;
+        Ok(worlds)
     }
 
     pub(super) fn wanted(&self) -> Vec<Property> {
@@ -98,7 +103,8 @@ impl World {
             (Property::Cap, opted.cap.is_some()),
             (Property::Missing, opted.missing),
         ];
-        all.into_iter().filter(|(_, wanted)| *wanted).map(|(property, _)| property).collect()
+        let built_in = all.into_iter().filter(|(_, wanted)| *wanted).map(|(property, _)| property);
+        built_in.chain(opted.own.iter().map(Own::property)).collect()
     }
 
     /// How many states there are.

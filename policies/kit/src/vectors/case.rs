@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::At;
 use super::expect::Expect;
 use super::file::{BadFile, Case, Command, File, Past, Step};
 use super::story::plain;
@@ -16,6 +17,10 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Scene {
     pub(super) name: String,
+    /// The how-manieth case of the file.
+    pub(super) case: usize,
+    /// The how-manieth row of its table.
+    pub(super) row: Option<usize>,
     pub(super) config: String,
     pub(super) input: Input,
     pub(super) happens: Vec<Happens>,
@@ -27,7 +32,7 @@ pub(super) struct Scene {
 pub(super) enum Happens {
     Vote { voter: Principal, choice: Choice, forced: bool, comment: String },
     After(super::span::Span),
-    Expect(Expect),
+    Expect(Expect, At),
 }
 
 /// All cases of `file`, those of the tables included.
@@ -36,10 +41,10 @@ pub(super) fn scenes(file: &File) -> Result<Vec<Scene>, BadFile> {
         return Err(BadFile("it has no cases".to_owned()));
     }
     let mut scenes = Vec::new();
-    for (nth, case) in file.cases.iter().enumerate() {
-        let name = case.name.clone().unwrap_or_else(|| format!("case {}", nth + 1));
+    for (at, case) in file.cases.iter().enumerate() {
+        let name = case.name.clone().unwrap_or_else(|| format!("case {}", at + 1));
         let Some(rows) = &case.table else {
-            scenes.push(scene(file, name, case)?);
+            scenes.push(scene(file, name, case, (at, None))?);
             continue;
         };
         if rows.is_empty() {
@@ -50,7 +55,7 @@ pub(super) fn scenes(file: &File) -> Result<Vec<Scene>, BadFile> {
                 return Err(wrong(&name, "a row of its table has a table of its own"));
             }
             let row_name = row.name.clone().unwrap_or_else(|| in_short(row, nth));
-            scenes.push(scene(file, format!("{name}: {row_name}"), &over(row, case))?);
+            scenes.push(scene(file, format!("{name}: {row_name}"), &over(row, case), (at, Some(nth)))?);
         }
     }
     Ok(scenes)
@@ -98,7 +103,8 @@ fn over(row: &Case, case: &Case) -> Case {
     }
 }
 
-fn scene(file: &File, name: String, case: &Case) -> Result<Scene, BadFile> {
+/// One case, which stands at `place`: as the how-manieth, and in which row.
+fn scene(file: &File, name: String, case: &Case, place: (usize, Option<usize>)) -> Result<Scene, BadFile> {
     let wrong = |why: String| wrong(&name, why);
     let config = case
         .config
@@ -108,24 +114,25 @@ fn scene(file: &File, name: String, case: &Case) -> Result<Scene, BadFile> {
         .unwrap_or_else(|| Value::Object(serde_json::Map::new()));
     let config = config.to_string();
     let happens = happens(file, case).map_err(wrong)?;
-    let expects = happens.iter().any(|one| matches!(one, Happens::Expect(_)));
+    let expects = happens.iter().any(|one| matches!(one, Happens::Expect(..)));
     if !expects && case.check.is_none() {
         return Err(wrong("it expects nothing".to_owned()));
     }
     let input = input(file, case, expects).map_err(wrong)?;
-    Ok(Scene { name, config, input, happens, check: case.check.clone() })
+    let (at, row) = place;
+    Ok(Scene { name, case: at, row, config, input, happens, check: case.check.clone() })
 }
 
 /// Everything that happens, the case's own `approvals` and `expect` last.
 fn happens(file: &File, case: &Case) -> Result<Vec<Happens>, String> {
     let mut all = Vec::new();
-    for step in case.steps.iter().flatten() {
-        all.push(happening(file, step)?);
+    for (nth, step) in case.steps.iter().flatten().enumerate() {
+        all.push(happening(file, step, nth)?);
     }
     for id in case.approvals.iter().flatten() {
         all.push(vote(file, id, Choice::Approve, false, "")?);
     }
-    all.extend(case.expect.clone().map(Happens::Expect));
+    all.extend(case.expect.clone().map(|expect| Happens::Expect(expect, At::End)));
     let mut voted: Vec<&str> = Vec::new();
     for one in &all {
         let Happens::Vote { voter, .. } = one else { continue };
@@ -140,7 +147,7 @@ fn happens(file: &File, case: &Case) -> Result<Vec<Happens>, String> {
     Ok(all)
 }
 
-fn happening(file: &File, step: &Step) -> Result<Happens, String> {
+fn happening(file: &File, step: &Step, nth: usize) -> Result<Happens, String> {
     let comment = step.comment.as_deref().unwrap_or_default();
     let Step { approve, reject, force, after, expect, .. } = step;
     let happens = match (approve, reject, force, after, expect) {
@@ -151,7 +158,7 @@ fn happening(file: &File, step: &Step) -> Result<Happens, String> {
         }
         (None, None, Some(id), None, None) => return vote(file, id, Choice::Approve, true, comment),
         (None, None, None, Some(span), None) => Happens::After(*span),
-        (None, None, None, None, Some(expect)) => Happens::Expect(expect.clone()),
+        (None, None, None, None, Some(expect)) => Happens::Expect(expect.clone(), At::Step(nth)),
         _ => return Err("a step is exactly one of approve, reject, force, after, expect".to_owned()),
     };
     if step.comment.is_some() {

@@ -4,10 +4,11 @@ use std::fmt;
 
 use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value, json};
 
 use super::span::Span;
 use super::story::plain;
-use crate::{Audience, Instant, Outcome, Requirement, Verdict, Way};
+use crate::{Audience, Finding, Instant, Outcome, Requirement, Verdict, Way};
 
 /// What is expected; what is left out may be anything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,7 +34,7 @@ pub struct Expect {
 }
 
 /// What a policy says, in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Said {
     /// Nothing about the request.
@@ -92,6 +93,9 @@ pub struct Difference {
     pub expected: String,
     /// What the policy says.
     pub got: String,
+    /// The same as a file would say it; none where the policy does not answer, which
+    /// nobody writes down as expected.
+    pub says: Option<Value>,
 }
 
 impl Expect {
@@ -100,12 +104,15 @@ impl Expect {
         let mut found = Vec::new();
         let said = Said::of(answer);
         if let Some(outcome) = self.outcome {
-            compare(&mut found, "outcome", &outcome, &said);
+            compare(&mut found, "outcome", &outcome, &said, || json!(said.to_string()));
         }
         if let Some(why) = &self.why {
             let got = why_of(answer);
             if !got.contains(why.as_str()) {
-                found.push(Difference { what: "why", expected: format!("… {why} …"), got: plain(got) });
+                let says = Some(json!(got));
+                found.push(Difference {
+                    what: "why", expected: format!("… {why} …"), got: plain(got), says
+                });
             }
         }
         let Ok(verdict) = answer else {
@@ -114,22 +121,29 @@ impl Expect {
                     what: "outcome",
                     expected: "an answer".to_owned(),
                     got: said.to_string(),
+                    says: None,
                 });
+            }
+            for one in &mut found {
+                one.says = None;
             }
             return found;
         };
         if let Some(missing) = &self.missing {
             let ways: &[Way] = if let Outcome::Wait(ways) = &verdict.outcome { ways } else { &[] };
-            compare(&mut found, "missing", &Ways::expected(missing), &Ways::of(ways));
+            let now = Ways::of(ways);
+            compare(&mut found, "missing", &Ways::expected(missing), &now, || now.as_written());
         }
         if let Some(most) = self.max_duration {
-            compare(&mut found, "max_duration", &most, &Maybe(verdict.max_duration.map(Span)));
+            let now = Maybe(verdict.max_duration.map(Span));
+            compare(&mut found, "max_duration", &most, &now, || json!(now.to_string()));
         }
         for (what, expected, got) in
             [("voters", &self.voters, &verdict.voters), ("forcers", &self.forcers, &verdict.forcers)]
         {
             if let Some(expected) = expected {
-                compare(&mut found, what, &expected.clone().sorted(), &People::of(got));
+                let now = People::of(got);
+                compare(&mut found, what, &expected.clone().sorted(), &now, || now.as_written().into());
             }
         }
         let codes = verdict.findings.iter().map(|finding| finding.code.clone());
@@ -139,12 +153,12 @@ impl Expect {
             ("obligations", &self.obligations, Names::of(kinds)),
         ] {
             if let Some(expected) = expected {
-                compare(&mut found, what, &Names::of(expected.iter().cloned()), &got);
+                compare(&mut found, what, &Names::of(expected.iter().cloned()), &got, || json!(got.0));
             }
         }
         if let Some(revisit) = self.revisit_after {
-            let after = verdict.revisit_at.map(|at| Span(at.saturating_sub(now) / 1000));
-            compare(&mut found, "revisit_after", &revisit, &Maybe(after));
+            let after = Maybe(verdict.revisit_at.map(|at| Span(at.saturating_sub(now) / 1000)));
+            compare(&mut found, "revisit_after", &revisit, &after, || json!(after.to_string()));
         }
         found
     }
@@ -155,16 +169,28 @@ fn compare<T: PartialEq + fmt::Display>(
     what: &'static str,
     expected: &T,
     got: &T,
+    as_written: impl FnOnce() -> Value,
 ) {
     if expected != got {
-        found.push(Difference { what, expected: expected.to_string(), got: got.to_string() });
+        let says = Some(as_written());
+        found.push(Difference { what, expected: expected.to_string(), got: got.to_string(), says });
     }
 }
 
 /// The codes of findings on a config, against those that are expected.
-pub(super) fn codes(expected: &[String], got: impl Iterator<Item = String>) -> Option<Difference> {
+pub(super) fn codes(expected: &[String], got: Result<Vec<Finding>, String>) -> Option<Difference> {
     let mut found = Vec::new();
-    compare(&mut found, "check", &Names::of(expected.iter().cloned()), &Names::of(got));
+    let expected = Names::of(expected.iter().cloned());
+    match got {
+        Ok(got) => {
+            let got = Names::of(got.into_iter().map(|finding| finding.code));
+            compare(&mut found, "check", &expected, &got, || json!(got.0));
+        }
+        Err(fault) => {
+            let got = format!("fault: {}", plain(&fault));
+            found.push(Difference { what: "check", expected: expected.to_string(), got, says: None });
+        }
+    }
     found.pop()
 }
 
@@ -230,6 +256,16 @@ impl People {
         self.users.sort();
         self
     }
+
+    /// As in a file: what is empty is left out.
+    fn as_written(&self) -> Map<String, Value> {
+        let parts = [("groups", &self.groups), ("users", &self.users)];
+        parts
+            .into_iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(part, names)| (part.to_owned(), json!(names)))
+            .collect()
+    }
 }
 
 impl fmt::Display for People {
@@ -268,6 +304,19 @@ impl Ways {
         }
         ways.sort();
         Self(ways)
+    }
+
+    /// As in a file: one approval is not counted.
+    fn as_written(&self) -> Value {
+        let missing = |Missing { groups, users, approvals }: &Missing| {
+            let people = People { groups: groups.clone(), users: users.clone() };
+            let mut written = people.as_written();
+            if *approvals != 1 {
+                written.insert("approvals".to_owned(), json!(approvals));
+            }
+            Value::Object(written)
+        };
+        self.0.iter().map(|way| way.iter().map(missing).collect::<Value>()).collect()
     }
 }
 

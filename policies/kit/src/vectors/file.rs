@@ -162,7 +162,8 @@ impl fmt::Display for BadFile {
 impl std::error::Error for BadFile {}
 
 impl BadFile {
-    pub(crate) fn new(why: impl Into<String>) -> Self {
+    /// A file that cannot be used, because of `why`.
+    pub fn new(why: impl Into<String>) -> Self {
         Self(why.into())
     }
 }
@@ -175,6 +176,39 @@ impl File {
     pub fn parse(text: &str) -> Result<Vec<Self>, BadFile> {
         documents(text)
     }
+
+    /// As [`File::parse`], for whoever writes the file: no two cases have one name.
+    ///
+    /// # Errors
+    /// As there, and where two have. A gateway that has such a file in a component from
+    /// before does not mind.
+    pub fn parse_strictly(text: &str) -> Result<Vec<Self>, BadFile> {
+        let files = Self::parse(text)?;
+        for file in &files {
+            same_name(&file.cases, "")?;
+            for (nth, case) in file.cases.iter().enumerate() {
+                let name = case.name.clone().unwrap_or_else(|| format!("case {}", nth + 1));
+                same_name(case.table.as_deref().unwrap_or_default(), &format!("in `{name}`: "))?;
+            }
+        }
+        Ok(files)
+    }
+}
+
+/// Refuses two of one name.
+fn same_name(cases: &[Case], place: &str) -> Result<(), BadFile> {
+    let what = if place.is_empty() { "case" } else { "row" };
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for (nth, case) in cases.iter().enumerate() {
+        let Some(name) = case.name.as_deref() else { continue };
+        if let Some(first) = seen.insert(name, nth + 1) {
+            return Err(BadFile(super::plain(&format!(
+                "{place}{what} {first} and {what} {} are both called `{name}`: give each a name of its own",
+                nth + 1
+            ))));
+        }
+    }
+    Ok(())
 }
 
 /// The documents in `text`, at least one.

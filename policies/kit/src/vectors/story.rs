@@ -15,6 +15,14 @@ pub fn of(config: &str, input: &Input) -> Vec<String> {
     sentences
 }
 
+/// The same in a world, where reasons and comments are made up, and no part of the story.
+pub fn of_world(config: &str, input: &Input) -> Vec<String> {
+    let mut input = input.clone();
+    input.request.reason.clear();
+    input.votes.iter_mut().for_each(|vote| vote.comment.clear());
+    of(config, &input)
+}
+
 /// Who asks for what.
 pub(crate) fn asked(input: &Input) -> String {
     let request = &input.request;

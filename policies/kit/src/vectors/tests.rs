@@ -202,6 +202,21 @@ fn a_file_that_does_not_fit_is_refused_with_the_reason() {
 }
 
 #[test]
+fn two_cases_or_rows_of_one_name_are_refused_where_they_are_written() {
+    let strictly = |cases: &str| File::parse_strictly(&with(cases));
+    let case = |name: &str| format!("  - {{name: {name}, requester: ann, expect: wait}}\n");
+    let same = [case("x"), case("y"), case("x")].concat();
+    let error = strictly(&same).unwrap_err().to_string();
+    assert!(error.starts_with("case 1 and case 3 are both called `x`"), "{error}");
+    let rows = "  - {name: t, requester: ann, expect: wait, table: [{name: r}, {name: r}]}\n";
+    let error = strictly(rows).unwrap_err().to_string();
+    assert!(error.starts_with("in `t`: row 1 and row 2 are both called `r`"), "{error}");
+    // What a component carries goes on being what it was.
+    assert_eq!(tried(&with(&same)).unwrap().len(), 3);
+    assert!(strictly(&[case("x"), case("y")].concat()).is_ok());
+}
+
+#[test]
 fn nothing_in_a_story_steers_a_terminal() {
     let failure = only_failure(
         "  - name: x\n    requester: ann\n    reason: \"a\\e[31m\\u202Eb\"\n    expect: approve\n",

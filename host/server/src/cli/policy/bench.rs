@@ -68,14 +68,11 @@ fn nanoseconds(time: Duration) -> u64 {
 /// Every question of the files, as the gateway would put it.
 fn questions(files: &[(String, String)]) -> Result<Vec<(String, Input)>, Failure> {
     let mut questions = Vec::new();
-    for (file, text) in files {
-        let refused = |error| Failure::usage(format!("`{file}`: {error}"));
-        for part in File::parse(text).map_err(refused)? {
-            for (config, input) in vectors::inputs(&part).map_err(refused)? {
-                let input = quorate_policy::vectors::input(input)
-                    .map_err(|why| Failure::usage(format!("`{file}`: {}", words::clean(&why))))?;
-                questions.push((config, input));
-            }
+    for (file, part) in component::documents(files, File::parse_strictly)? {
+        for (config, input) in vectors::inputs(&part).map_err(|error| component::refused(file, error))? {
+            let input = quorate_policy::vectors::input(input)
+                .map_err(|why| component::refused(file, words::clean(&why)))?;
+            questions.push((config, input));
         }
     }
     if questions.is_empty() {

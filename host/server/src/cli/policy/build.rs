@@ -18,13 +18,14 @@ use std::time::Instant;
 
 use clap::Args;
 use quorate_componentize::Metadata;
+use quorate_kit::vectors::File;
 use quorate_policy::{LoadError, Policy};
 use serde_json::{Value, json};
 
 use super::new::Language;
-use super::runtime;
+use super::{component, runtime};
 use crate::cli::Context;
-use crate::cli::exit::{Ending, Failure};
+use crate::cli::exit::{Ending, Exit, Failure};
 use crate::cli::words;
 use tool::Steps;
 
@@ -38,7 +39,9 @@ do the vector files in vectors/.
 Examples:
   quorate policy build                          # this folder: makes NAME.wasm in it
   quorate policy build ~/policies/night-shift --out night-shift.wasm
-  quorate policy build --json | jq -r .digest")]
+  quorate policy build --json | jq -r .digest
+
+Exit codes: 0 built, 1 its own vectors fail, 2 it does not compile, or a gateway would refuse it.")]
 pub(in crate::cli) struct Build {
     /// The project's folder
     #[arg(default_value = ".", value_name = "DIR")]
@@ -143,6 +146,7 @@ async fn compiled(
     let folder = &fs::canonicalize(folder)
         .map_err(|error| Failure::usage(format!("`{}` cannot be read: {error}", folder.display())))?;
     let vectors = vectors(folder)?;
+    component::documents(&vectors, File::parse_strictly)?;
     let (about, compiled) = match language {
         Language::Rust => rust::compile(folder, target, steps).await?,
         Language::JavaScript => javascript::compile(folder, steps).await?,
@@ -168,12 +172,12 @@ async fn compiled(
 fn check(component: &[u8]) -> Result<Policy, Failure> {
     runtime()?.load(component).map_err(|error| {
         let problem = json!({"type": format!("/problems/{}", error.code())});
-        let help = match error {
-            LoadError::VectorsFail(_) => "; `quorate policy test` tells it as a story",
-            _ => "",
+        let (exit, help) = match error {
+            LoadError::VectorsFail(_) => (Exit::NotHeld, "; `quorate policy test` tells it as a story"),
+            _ => (Exit::Usage, ""),
         };
         let message = format!("a gateway would refuse it: {error}{help}");
-        Failure { problem: Some(problem), ..Failure::usage(message) }
+        Failure { problem: Some(problem), ..Failure::new(exit, message) }
     })
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use quorate_kit::properties::{Found, Property, World};
+use quorate_policy::expressions::Expressions;
 use quorate_policy::vectors;
 use serde_json::{Value, json};
 
@@ -26,7 +27,16 @@ tried. What holds in a small world need not hold in a larger one.
   configs: [{groups: [dba, security], require_all: true}]
   durations: [1h]
   votes: 3
-  properties: {people_min: 2, cap: 8h}      # monotone, order and missing hold unless they are false
+  properties:                               # monotone, order and missing hold unless they are false
+    people_min: 2
+    cap: 8h
+    own:                                    # expressions in CEL that are true in every state
+      - {name: few-reject, holds: \"rejections == 0 || verdict.outcome != 'approve'\"}
+
+An expression sees request, votes, approvals, rejections, config, facts, now and verdict, with the
+names of the contract; policies/README.md lists them. One that fails is a counterexample.
+
+Exit codes: 0 no counterexample found, 1 some property does not hold, 2 a file cannot be used.
 
 Examples:
   quorate policy check                              # the project in this folder, its worlds/
@@ -77,13 +87,14 @@ impl Check {
 fn reports(component: &[u8], files: &[(String, String)]) -> Result<Vec<Report>, Failure> {
     let policy = super::loaded(component)?;
     let mut reports = Vec::new();
-    for (file, text) in files {
-        let refused = |error| Failure::usage(format!("`{file}`: {error}"));
-        for world in World::parse(text).map_err(refused)? {
-            let started = Instant::now();
-            let found = vectors::look(&world, &policy).map_err(refused)?;
-            reports.push(Report { file: file.clone(), found, took: started.elapsed() });
-        }
+    let worlds = component::documents(files, World::parse)?;
+    for (file, world) in &worlds {
+        Expressions::compile(&world.properties.own).map_err(|error| component::refused(file, error))?;
+    }
+    for (file, world) in worlds {
+        let started = Instant::now();
+        let found = vectors::look(&world, &policy).map_err(|error| component::refused(file, error))?;
+        reports.push(Report { file: file.to_owned(), found, took: started.elapsed() });
     }
     Ok(reports)
 }
@@ -152,6 +163,36 @@ mod tests {
             in_words(&reports, Paint(false))
         );
         assert_eq!(as_json(&reports)["worlds"][0]["states"], 1 + 9 + 54 + 162);
+    }
+
+    #[test]
+    fn the_world_of_the_quorum_holds_with_its_own_properties() {
+        let world = include_str!("../../../../../policies/group-quorum/worlds/quorum.yaml").to_owned();
+        let built_in = quorate_bundle::BUILT_IN.iter().find(|one| one.name == "group-quorum").unwrap();
+        let reports = reports(built_in.component, &[("quorum.yaml".to_owned(), world)]).unwrap();
+        let text = in_words(&reports, Paint(false));
+        assert!(text.contains("✓ one-of-each-group") && !text.contains('✗'), "{text}");
+    }
+
+    #[test]
+    fn nothing_is_looked_at_before_every_expression_is_one() {
+        let world = |holds: &str| {
+            format!(
+                "people: {{ann: [dev], bob: [dba]}}\nconfigs: [{{groups: [dba]}}]\n\
+                 properties: {{own: [{{name: x, holds: \"{holds}\"}}]}}\n"
+            )
+        };
+        let built_in = quorate_bundle::BUILT_IN.iter().find(|one| one.name == "group-quorum").unwrap();
+        let files = [
+            ("a.yaml".to_owned(), world("true")),
+            ("b.yaml".to_owned(), world("votez.all(vote, vote.forced)")),
+        ];
+        let failure = reports(built_in.component, &files).err().unwrap();
+        assert!(
+            failure.message.starts_with("`b.yaml`: in the expression of `x`, line 1, column 1"),
+            "{}",
+            failure.message
+        );
     }
 
     #[test]

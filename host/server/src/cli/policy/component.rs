@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use quorate_kit::vectors::BadFile;
 use quorate_policy::vectors;
 
 use super::build;
@@ -25,6 +26,24 @@ pub(super) async fn of(context: &Context, path: &Path) -> Result<Component, Fail
     let carried = vectors::carried(&bytes).map(|text| (path.display().to_string(), text.to_owned()));
     let vectors = carried.into_iter().collect();
     Ok(Component { bytes, vectors })
+}
+
+/// Every document in `files`, in order, with the name of its file.
+pub(super) fn documents<T>(
+    files: &[(String, String)],
+    parse: fn(&str) -> Result<Vec<T>, BadFile>,
+) -> Result<Vec<(&str, T)>, Failure> {
+    let mut all = Vec::new();
+    for (file, text) in files {
+        let parsed = parse(text).map_err(|error| refused(file, error))?;
+        all.extend(parsed.into_iter().map(|document| (file.as_str(), document)));
+    }
+    Ok(all)
+}
+
+/// The failure of a file that cannot be used.
+pub(super) fn refused(file: &str, why: impl std::fmt::Display) -> Failure {
+    Failure::usage(format!("`{file}`: {why}"))
 }
 
 /// The vector files at `paths`: files, or all YAML files of a folder.

@@ -1,10 +1,13 @@
 //! `quorate policy diff`: where two policies say different things. No gateway is needed.
 
-use std::collections::BTreeMap;
+mod decisions;
+
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
+use quorate_core::ids::PolicyName;
 use quorate_kit::properties::World;
 use quorate_kit::vectors::{self, File, Policy as _, story};
 use quorate_kit::{Finding, Input, Verdict};
@@ -12,6 +15,7 @@ use quorate_policy::Policy;
 use quorate_policy::vectors::Component;
 use serde_json::{Value, json};
 
+use self::decisions::Decisions;
 use super::component;
 use crate::cli::Context;
 use crate::cli::exit::{Ending, Failure, NOT_HELD};
@@ -23,11 +27,16 @@ const TOLD: usize = 3;
 /// What to compare.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Put to both: every question of the vector files, and every state of the worlds (see `quorate policy
-check --help`). For what was decided on a gateway, see `quorate policy backtest`.
+Put to both: every question of the vector files, every state of the worlds (see `quorate policy check
+--help`), and every recorded decision, in which each of the two is put in the place of a policy while
+what the others said stays. `quorate policy backtest` does that on the gateway itself.
 
 Examples:
-  quorate policy diff old.wasm new.wasm --vectors vectors/ --world worlds/small.yaml")]
+  quorate policy diff old.wasm new.wasm --vectors vectors/ --world worlds/small.yaml
+  quorate decisions export --since 90d -o decisions.jsonl
+  quorate policy diff old.wasm new.wasm --decisions decisions.jsonl --policy group-quorum
+
+Exit codes: 0 they say the same, 1 they differ, or one does not answer.")]
 pub(in crate::cli) struct Diff {
     /// A component, or the folder of a policy project, which is built first
     before: PathBuf,
@@ -39,6 +48,12 @@ pub(in crate::cli) struct Diff {
     /// World files, or folders of them
     #[arg(long, value_name = "FILE")]
     world: Vec<PathBuf>,
+    /// Recorded decisions, as `quorate decisions export` writes them
+    #[arg(long, value_name = "FILE")]
+    decisions: Option<PathBuf>,
+    /// In whose place the two are put in recorded decisions; else the only policy there
+    #[arg(long, value_name = "NAME", requires = "decisions")]
+    policy: Option<PolicyName>,
     /// How many stories are told of each kind of difference
     #[arg(long, default_value_t = TOLD)]
     stories: usize,
@@ -68,20 +83,38 @@ impl Diff {
         let after = component::of(context, &self.after).await?;
         let mut files = component::vector_files(&self.vectors)?;
         let worlds = component::vector_files(&self.world)?;
-        if files.is_empty() && worlds.is_empty() {
+        if files.is_empty() && worlds.is_empty() && self.decisions.is_none() {
             files = [before.vectors, after.vectors].concat();
+            if files.is_empty() {
+                return Err(Failure::usage(
+                    "there is nothing to ask them: give --vectors, --world or --decisions",
+                ));
+            }
         }
-        if files.is_empty() && worlds.is_empty() {
-            return Err(Failure::usage("there is nothing to ask them: give --vectors, --world or both"));
-        }
-        let stories = self.stories;
+        let Self { stories, decisions, policy, .. } = self;
         let compared = tokio::task::spawn_blocking(move || {
             let (before, after) = (super::loaded(&before.bytes)?, super::loaded(&after.bytes)?);
-            compare(&before, &after, &files, &worlds)
+            let decisions = decisions.as_deref().map(|file| Decisions::of(file, policy)).transpose()?;
+            let compared = compare(&before, &after, &files, &worlds)?;
+            let decided = decisions.map(|decisions| decisions.compare(&before, &after)).transpose()?;
+            Ok::<_, Failure>((compared, decided))
         });
-        let compared = compared.await.map_err(|error| Failure::failed(error.to_string()))??;
-        let differ = !compared.differences.is_empty();
-        context.screen.result(&compared.as_json(), || compared.in_words(stories, context.screen.out))?;
+        let (compared, decided) = compared.await.map_err(|error| Failure::failed(error.to_string()))??;
+        let differ = !compared.differences.is_empty()
+            || decided.as_ref().is_some_and(|decided| !decided.differences.is_empty());
+        let mut value = compared.as_json();
+        value["decisions"] = decided.as_ref().map(Compared::as_json).into();
+        context.screen.result(&value, || {
+            let paint = context.screen.out;
+            let mut text = String::new();
+            if compared.asked > 0 || decided.is_none() {
+                text.push_str(&compared.in_words("question", stories, paint));
+            }
+            if let Some(decided) = &decided {
+                text.push_str(&decided.in_words("recorded answer", stories, paint));
+            }
+            text
+        })?;
         Ok(if differ { NOT_HELD } else { 0 })
     }
 }
@@ -92,25 +125,26 @@ fn compare(
     files: &[(String, String)],
     worlds: &[(String, String)],
 ) -> Result<Compared, Failure> {
-    let mut both = Both { before: Component(before), after: Component(after), compared: Compared::default() };
-    for (file, text) in files {
-        let refused = |error| Failure::usage(format!("`{file}`: {error}"));
-        for part in File::parse(text).map_err(refused)? {
-            for (config, input) in vectors::inputs(&part).map_err(refused)? {
+    let (before, after) = (Component::new(before), Component::new(after));
+    let mut both = Both { before, after, is_world: false, compared: Compared::default() };
+    // Two components often carry the same cases, and a case asks again what another has asked.
+    let mut asked = HashSet::new();
+    for (file, part) in component::documents(files, File::parse_strictly)? {
+        for (config, input) in vectors::inputs(&part).map_err(|error| component::refused(file, error))? {
+            if asked.insert(format!("{config} {input:?}")) {
                 let _ = both.evaluate(&config, &input);
             }
         }
     }
-    for (file, text) in worlds {
-        let refused = |error| Failure::usage(format!("`{file}`: {error}"));
-        for world in World::parse(text).map_err(refused)? {
-            quorate_kit::properties::look(&world, &mut both).map_err(refused)?;
-        }
+    both.is_world = true;
+    for (file, mut world) in component::documents(worlds, World::parse)? {
+        // What must hold is for `check`.
+        world.properties.own.clear();
+        let found = quorate_kit::properties::look(&world, &mut both);
+        found.map_err(|error| component::refused(file, error))?;
     }
     let mut compared = both.compared;
-    for all in compared.differences.values_mut() {
-        all.sort_by_key(|one| (one.votes, one.story.len()));
-    }
+    compared.sort();
     Ok(compared)
 }
 
@@ -118,6 +152,8 @@ fn compare(
 struct Both<'a> {
     before: Component<'a>,
     after: Component<'a>,
+    /// Whether what is asked is made up of a world.
+    is_world: bool,
     compared: Compared,
 }
 
@@ -128,8 +164,9 @@ impl vectors::Policy for Both<'_> {
         let parts = parts(&before, &after);
         if !parts.is_empty() {
             let said = |answer| vectors::Said::of(answer).to_string();
+            let told = if self.is_world { story::of_world } else { story::of };
             let difference = Difference {
-                story: story::of(config, input),
+                story: told(config, input),
                 votes: input.votes.len(),
                 before: story::in_words(&before),
                 after: story::in_words(&after),
@@ -165,7 +202,14 @@ fn parts(before: &Result<Verdict, String>, after: &Result<Verdict, String>) -> V
 }
 
 impl Compared {
-    fn in_words(&self, stories: usize, paint: Paint) -> String {
+    /// The smallest first.
+    fn sort(&mut self) {
+        for all in self.differences.values_mut() {
+            all.sort_by_key(|one| (one.votes, one.story.len()));
+        }
+    }
+
+    fn in_words(&self, what: &str, stories: usize, paint: Paint) -> String {
         let mut text = String::new();
         for ((before, after), all) in &self.differences {
             let kind = if before == after {
@@ -184,7 +228,7 @@ impl Compared {
             }
         }
         let differ: usize = self.differences.values().map(Vec::len).sum();
-        let _ = writeln!(text, "{}: {} answered otherwise", words::count(self.asked, "question"), differ);
+        let _ = writeln!(text, "{}: {} answered otherwise", words::count(self.asked, what), differ);
         text
     }
 
@@ -226,7 +270,7 @@ mod tests {
     #[test]
     fn differences_are_grouped_and_the_smallest_comes_first() {
         let compared = compared("group-quorum", "four-eyes");
-        let text = compared.in_words(1, Paint(false));
+        let text = compared.in_words("question", 1, Paint(false));
         assert!(
             text.contains("wait, in other words") && text.contains("1 more with a comment")
                 || text.contains("25 questions"),
@@ -235,6 +279,24 @@ mod tests {
         let waits = &compared.differences[&("wait".to_owned(), "wait".to_owned())];
         assert_eq!(waits[0].votes, 0);
         assert!(waits.windows(2).all(|pair| pair[0].votes <= pair[1].votes));
+    }
+
+    #[test]
+    fn what_both_carry_is_asked_once() {
+        let file = "people: {ann: [dev], bob: [dba]}\nconfig: {groups: [dba]}\ncases:\n\
+                    - {name: a, requester: ann, steps: [{expect: wait}, {approve: bob}, {expect: approve}]}\n\
+                    - {name: b, requester: ann, expect: wait}\n";
+        let carried = |name: &str| (name.to_owned(), file.to_owned());
+        let quorum = policy("group-quorum");
+        let both = [carried("old.wasm"), carried("new.wasm")];
+        assert_eq!(compare(&quorum, &quorum, &both, &[]).unwrap().asked, 2);
+    }
+
+    #[test]
+    fn a_story_of_a_world_tells_nothing_that_was_made_up() {
+        let compared = compared("group-quorum", "four-eyes");
+        let mut told = compared.differences.values().flatten().flat_map(|one| &one.story);
+        assert!(told.all(|sentence| !sentence.contains("because")));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! `quorate policy test`: an author's vector files on the component, with the gateway's
 //! own evaluator. No gateway is needed.
 
+mod update;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -20,6 +22,18 @@ const WATCH_MS: u64 = 200;
 
 /// What to test.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+With --update only values of `expect` and `check` that are no longer so are replaced; comments, order
+and layout stay, and each change is shown. Read them: what a policy says is not yet what it should
+say. A file is left as it is where that is not safe: where rows of a table share what they expect,
+or the policy does not answer.
+
+Examples:
+  quorate policy test                       # the project in this folder, its vectors/
+  quorate policy test quorum.wasm --vectors vectors/
+  quorate policy test --update              # after a change that was meant; then read `git diff`
+
+Exit codes: 0 all pass, 1 some do not, 2 a file cannot be used.")]
 pub(in crate::cli) struct Test {
     /// A component, or the folder of a policy project, which is built first
     #[arg(default_value = ".")]
@@ -33,6 +47,9 @@ pub(in crate::cli) struct Test {
     /// Write an XML report for CI systems (`JUnit`) as well
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Write what the policy says now into the vector files, where a case goes otherwise
+    #[arg(long, conflicts_with_all = ["watch", "junit"])]
+    update: bool,
 }
 
 /// One vector file that was tried.
@@ -44,6 +61,9 @@ struct Report {
 impl Test {
     /// Runs the verb. Ends with 1 where a case goes otherwise.
     pub(super) async fn run(self, context: &Context) -> Ending {
+        if self.update {
+            return update::run(context, &self.path, &self.vectors).await;
+        }
         if !self.watch {
             return self.once(context).await;
         }
@@ -67,7 +87,7 @@ impl Test {
     async fn once(&self, context: &Context) -> Ending {
         let Component { bytes, vectors: carried } = component::of(context, &self.path).await?;
         let files = self.files(carried)?;
-        let reports = tokio::task::spawn_blocking(move || reports(&bytes, files)).await;
+        let reports = tokio::task::spawn_blocking(move || reports(&bytes, &files)).await;
         let reports = reports.map_err(|error| Failure::failed(error.to_string()))??;
         if let Some(path) = &self.junit {
             let written = std::fs::write(path, junit(&reports));
@@ -122,16 +142,15 @@ fn is_output(folder: &Path) -> bool {
 }
 
 /// Loads the component and puts all cases to it.
-fn reports(component: &[u8], files: Vec<(String, String)>) -> Result<Vec<Report>, Failure> {
+fn reports(component: &[u8], files: &[(String, String)]) -> Result<Vec<Report>, Failure> {
     let policy = super::loaded(component)?;
-    let mut reports = Vec::new();
-    for (file, text) in files {
-        let refused = |error| Failure::usage(format!("`{file}`: {error}"));
-        let mut tried = Vec::new();
-        for part in File::parse(&text).map_err(refused)? {
-            tried.extend(vectors::run(&part, &policy).map_err(refused)?);
+    let mut reports: Vec<Report> = Vec::new();
+    for (file, part) in component::documents(files, File::parse_strictly)? {
+        let tried = vectors::run(&part, &policy).map_err(|error| component::refused(file, error))?;
+        match reports.last_mut().filter(|report| report.file == file) {
+            Some(report) => report.tried.extend(tried),
+            None => reports.push(Report { file: file.to_owned(), tried }),
         }
-        reports.push(Report { file, tried });
     }
     Ok(reports)
 }
@@ -276,7 +295,7 @@ cases:
 
     fn tried() -> Vec<Report> {
         let built_in = quorate_bundle::BUILT_IN.iter().find(|one| one.name == "group-quorum").unwrap();
-        reports(built_in.component, vec![("quorum.yaml".to_owned(), VECTORS.to_owned())]).unwrap()
+        reports(built_in.component, &[("quorum.yaml".to_owned(), VECTORS.to_owned())]).unwrap()
     }
 
     #[test]
@@ -305,7 +324,7 @@ cases:
     fn a_file_that_cannot_be_used_is_named() {
         let built_in = &quorate_bundle::BUILT_IN[0];
         let file = ("a.yaml".to_owned(), "poeple: {}".to_owned());
-        let failure = reports(built_in.component, vec![file]).err().unwrap();
+        let failure = reports(built_in.component, &[file]).err().unwrap();
         assert!(
             failure.message.contains("`a.yaml`") && failure.message.contains("`people`"),
             "{}",

@@ -24,6 +24,8 @@ pub(super) async fn compile(
     steps.step(&format!("compiling {} to WebAssembly", about.name));
     let said = cargo_build(folder, target, steps).await?;
     if !said.status.success() {
+        let made_in = target.map_or_else(|| folder.join("target"), Path::to_path_buf);
+        can_be_written(&made_in)?;
         return Err(steps.said_no("it does not compile", &said.err));
     }
     // Warnings.
@@ -44,6 +46,7 @@ async fn about(manifest: &Path, steps: &Steps<'_>) -> Result<About, Failure> {
     let read: Option<Value> = serde_json::from_slice(&said.out).ok();
     let packages = read.as_ref().and_then(|read| read.get("packages")?.as_array());
     let Some(packages) = packages else {
+        has_toolchain(folder, steps).await?;
         return Err(steps.said_no("its Cargo.toml cannot be used", &said.err));
     };
     let package = packages
@@ -67,11 +70,37 @@ fn is_of(said: &Value, manifest: &Path) -> bool {
     })
 }
 
+/// Makes sure that there are cargo and a compiler: rustup puts programs of their names where
+/// it has none.
+async fn has_toolchain(folder: &Path, steps: &Steps<'_>) -> Result<(), Failure> {
+    for program in ["cargo", "rustc"] {
+        let mut asked = steps.program(program, folder);
+        asked.arg("--version");
+        let said = steps.run(asked, NO_CARGO, |_| false).await?;
+        if !said.status.success() {
+            return Err(steps.said_no(&format!("`{program}` does not run here: {NO_CARGO}"), &said.err));
+        }
+    }
+    Ok(())
+}
+
+/// Makes sure that what is compiled can be kept in `folder`.
+fn can_be_written(folder: &Path) -> Result<(), Failure> {
+    let tried = fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
+    tried.map(drop).map_err(|error| {
+        Failure::failed(format!(
+            "`{}` cannot be written, and cargo keeps there what it compiles: {error}; say with --target-dir where else",
+            folder.display()
+        ))
+    })
+}
+
 /// Makes sure that the compiler can compile to WebAssembly.
 async fn find_target(folder: &Path, steps: &Steps<'_>) -> Result<(), Failure> {
     if has_target(folder, steps).await? {
         return Ok(());
     }
+    has_toolchain(folder, steps).await?;
     steps.step(&format!("installing the compiler's target {TARGET} with rustup"));
     let mut rustup = steps.program("rustup", folder);
     rustup.args(["target", "add", TARGET]);
