@@ -27,6 +27,7 @@ mod suites {
     mod identity;
     mod kill;
     mod operations;
+    mod policy_changes;
     mod program;
     mod reach;
     mod restart;

@@ -227,6 +227,13 @@ pub enum Happened {
         /// The session that runs it.
         session: SessionId,
     },
+    /// The approved activation was carried out: its one time.
+    ActivationCarriedOut {
+        /// Of which policy.
+        policy: PolicyName,
+        /// The version that decides from then on.
+        digest: Digest,
+    },
     /// A session was opened.
     SessionOpened {
         /// Under which grant, until when.
@@ -316,6 +323,9 @@ pub enum Happened {
         digest: Digest,
         /// Why.
         reason: String,
+        /// The request that was approved for it; none: it needed none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approved: Option<crate::policy::Approved>,
     },
 }
 

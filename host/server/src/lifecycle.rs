@@ -5,6 +5,7 @@
 //! Not here: what follows in the world (messages, sessions, timers). Reconcilers
 //! do that from the ledger, so that a crash between two points loses nothing.
 
+mod activations;
 mod backtest;
 mod compiled;
 mod configure;
@@ -25,7 +26,7 @@ mod what_if;
 use std::sync::Arc;
 
 use quorate_core::Timestamp;
-use quorate_core::entry::{Actor, Step, View, fold};
+use quorate_core::entry::{Actor, Kind, Step, View, fold};
 use quorate_core::ids::{Digest, RequestId, UserId};
 use quorate_core::refused::Refused;
 use quorate_core::request::Request;
@@ -300,9 +301,9 @@ impl Inner {
     }
 }
 
-/// What a step leaves of the one thing that it is about.
-fn follow(mut view: Option<View>, mut revision: u64, step: &Step) -> Result<Option<View>, Error> {
-    for entry in step.entries() {
+/// What a step leaves of the one thing of this kind that it is about.
+fn follow(mut view: Option<View>, mut revision: u64, kind: Kind, step: &Step) -> Result<Option<View>, Error> {
+    for entry in step.entries().iter().filter(|entry| entry.stream.kind() == kind) {
         view = fold(view, revision, entry).map_err(anyhow::Error::new)?;
         revision = entry.revision;
     }

@@ -167,6 +167,7 @@ fn status_of(refused: &Refused) -> StatusCode {
         | Refused::NotRequester
         | Refused::NotRevoker
         | Refused::NotYours
+        | Refused::OnlyActivations { .. }
         | Refused::Inactive { .. } => StatusCode::FORBIDDEN,
         // Without `Retry-After`: nobody knows when people will have decided.
         Refused::TooManyPending { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -186,6 +187,10 @@ fn status_of(refused: &Refused) -> StatusCode {
         | Refused::NotShadowed { .. }
         | Refused::TooFewSamples { .. }
         | Refused::Unexplained { .. }
+        | Refused::ApprovalNeeded { .. }
+        | Refused::ApprovalNotNeeded
+        | Refused::NoWayToApprove { .. }
+        | Refused::NobodyApproved { .. }
         | Refused::SessionEnded => StatusCode::CONFLICT,
     }
 }

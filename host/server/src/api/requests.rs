@@ -20,7 +20,7 @@ use super::page::{Listed, limit};
 use super::problem::Problem;
 use crate::app::App;
 use crate::ledger::{EntryFilter, Order};
-use crate::lifecycle::{Ask, AskedAccess, Ballot, Explanation, Lifecycle, RequestView, WhatItTakes};
+use crate::lifecycle::{self, Ask, AskedAccess, Ballot, Explanation, Lifecycle, RequestView, WhatItTakes};
 
 /// What somebody asks for: a time window, or with `command` one run of one command.
 #[derive(Deserialize, ToSchema)]
@@ -110,8 +110,12 @@ pub(super) async fn submit(
         (duration, None) => AskedAccess::JustInTime(duration.unwrap_or_default()),
     };
     let ask = Ask { resource: body.resource, access, reason: body.reason };
-    let find = |id: &str| Ok(app.lifecycle.view(&find(&app, id)?)?);
-    let made = done(app.lifecycle.submit(&user.id, ask, key).await, find)?;
+    made(&app, app.lifecycle.submit(&user.id, ask, key).await)
+}
+
+/// The request that was made, now or before.
+pub(super) fn made(app: &App, asked: Result<RequestView, lifecycle::Error>) -> Result<Response, Problem> {
+    let made = done(asked, |id| Ok(app.lifecycle.view(&find(app, id)?)?))?;
     let place = format!("/api/requests/{}", made.thing.id);
     let mut response = made.with_status(StatusCode::CREATED);
     if let Ok(place) = HeaderValue::from_str(&place) {

@@ -48,8 +48,18 @@ pub(super) async fn submit(
     body: Value,
     interrupt: &mut Interrupt,
 ) -> Result<Answer, Failure> {
+    submit_to(gateway, &["requests"], body, interrupt).await
+}
+
+/// The same where requests of one kind are made.
+pub(super) async fn submit_to(
+    gateway: &Gateway,
+    path: &[&str],
+    body: Value,
+    interrupt: &mut Interrupt,
+) -> Result<Answer, Failure> {
     tokio::select! {
-        answer = gateway.post(&["requests"], body) => answer,
+        answer = gateway.post(path, body) => answer,
         () = interrupt.pressed() => Err(Failure::new(
             Exit::Cancelled,
             "interrupted before the gateway answered: `quorate requests list --inbox mine` says whether the request was made",

@@ -59,6 +59,16 @@ impl Lifecycle {
         ask: Ask,
         key: Option<Idempotency>,
     ) -> Result<RequestView, Error> {
+        self.check_runs(&ask.resource)?;
+        self.submit_any(by, ask, key).await
+    }
+
+    pub(super) async fn submit_any(
+        &self,
+        by: &UserId,
+        ask: Ask,
+        key: Option<Idempotency>,
+    ) -> Result<RequestView, Error> {
         let id: RequestId = random::id()?.parse().map_err(anyhow::Error::new)?;
         let by = by.clone();
         let answers = format!("request/{id}");

@@ -174,7 +174,7 @@ impl Lifecycle {
     }
 
     /// It compiles, starts, and every rule's config is one that it takes.
-    async fn check_candidate(&self, name: &PolicyName, digest: Digest) -> Result<(), Error> {
+    pub(super) async fn check_candidate(&self, name: &PolicyName, digest: Digest) -> Result<(), Error> {
         let policy = self.0.policy(name)?;
         if policy.last_of(digest).is_none() {
             return Err(Error::NotFound { what: "policy version", name: digest.short() });

@@ -449,7 +449,10 @@ fn ended(request: &Request) -> Option<Ended> {
             Actor::Gateway => ("the gateway".to_owned(), why.clone(), at),
         },
         State::Expired { grant, .. } => ("the end of its time".to_owned(), String::new(), &grant.until),
-        State::Executed { at, .. } => (by_user(&request.asked.requester), "it has run".to_owned(), at),
+        State::Executed { at, session, .. } => {
+            let why = if session.is_some() { "it has run" } else { "it was carried out" };
+            (by_user(&request.asked.requester), why.to_owned(), at)
+        }
     };
     Some(Ended { by, why, at: *at })
 }
