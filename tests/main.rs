@@ -36,6 +36,7 @@ mod suites {
     mod shadow;
     mod signing;
     mod structure;
+    mod stuck;
     mod terminal;
     mod votes;
 }

@@ -18,6 +18,7 @@ mod replay;
 mod requests;
 mod sessions;
 mod shadow;
+mod stuck;
 mod trial;
 mod view;
 mod walk;
@@ -32,7 +33,7 @@ use quorate_core::refused::Refused;
 use quorate_core::request::Request;
 use quorate_core::user::User;
 use quorate_policy::{Active, LoadError, Runtime};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 pub use self::backtest::{BacktestPage, Became, Cell, Flip};
 pub use self::compiled::Candidate;
@@ -43,6 +44,7 @@ pub use self::reach::{Grid, Reach, Reached};
 pub use self::replay::{DecisionReplay, DifferenceView, Gap, OpinionReplay, ReplayPage};
 pub use self::requests::{Ask, AskedAccess, Ballot};
 pub use self::shadow::{AcceptedView, ShadowDifference, ShadowReport};
+pub use self::stuck::{Stuck, Voters};
 pub use self::view::{Ended, FindingView, Granted, RequestView, WaitingView};
 pub use self::walk::{PAGE_POINTS_MAX, Slice};
 pub use self::what_if::{Votes, WhatItTakes};
@@ -72,6 +74,8 @@ struct Inner {
     swapping: tokio::sync::Mutex<()>,
     /// Told when the active set has changed.
     swapped: Notify,
+    /// Requests that nobody can approve, as far as that was found out.
+    stuck: watch::Sender<Stuck>,
 }
 
 /// Why a change was not made.
@@ -191,6 +195,7 @@ impl Lifecycle {
             config,
             swapping: tokio::sync::Mutex::new(()),
             swapped: Notify::new(),
+            stuck: watch::Sender::default(),
         }))
     }
 

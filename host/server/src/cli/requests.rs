@@ -19,6 +19,7 @@ use super::words;
 #[command(after_help = "\
 Examples:
   quorate requests list --inbox waiting            # what waits for my vote
+  quorate requests list --stuck                    # what nobody can approve as things are
   quorate requests show 7k2m…
   quorate requests approve 7k2m… --comment 'ok until noon'
   quorate requests approve 7k2m… --force --comment 'site is down'
@@ -58,6 +59,9 @@ pub(super) struct List {
     /// Only `just-in-time` or `command`
     #[arg(long = "type", value_name = "TYPE")]
     pub(super) access_type: Option<AccessType>,
+    /// Only those that wait and that nobody can approve as things are
+    #[arg(long)]
+    pub(super) stuck: bool,
     /// Only with this text in the reason or the id
     #[arg(long)]
     pub(super) text: Option<String>,
@@ -181,6 +185,7 @@ impl List {
             ("requester", self.requester.as_ref().map(ToString::to_string)),
             ("resource", self.resource.as_ref().map(ToString::to_string)),
             ("access_type", self.access_type.map(|one| one.to_string())),
+            ("nobody_can_approve", self.stuck.then(|| "true".to_owned())),
             ("text", self.text.clone()),
             ("since", self.since.map(|at| at.to_string())),
             ("until", self.until.map(|at| at.to_string())),
@@ -474,6 +479,7 @@ mod tests {
             resource: None,
             access_type: Some(AccessType::Command),
             text: Some("a&b".into()),
+            stuck: true,
             since: Some("2026-11-23T10:00:00Z".parse().unwrap()),
             until: None,
             limit: 50,
@@ -483,6 +489,7 @@ mod tests {
             ("state", "PENDING,APPROVED"),
             ("requester", "ann"),
             ("access_type", "command"),
+            ("nobody_can_approve", "true"),
             ("text", "a&b"),
             ("since", "2026-11-23T10:00:00Z"),
         ];

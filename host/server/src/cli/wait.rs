@@ -288,6 +288,9 @@ impl<'a> Progress<'a> {
             let choice = if vote.choice == "approve" { "approves" } else { "rejects" };
             self.line(&format!("{} {choice}{comment}", vote.voter));
         }
+        if before.nobody_can_approve && !after.nobody_can_approve && after.is_pending() {
+            self.line("note: it can be approved again");
+        }
         let news = after.warnings();
         for warning in news.iter().filter(|warning| !before.warnings().contains(warning)) {
             self.line(&format!("note: {warning}"));

@@ -14,7 +14,7 @@ use quorate_core::user::User;
 use super::facts::Gathered;
 use super::{Error, Idempotency, Inner, Lifecycle, Plan, RequestView, nothing_planned};
 use crate::ledger::Append;
-use crate::{random, telemetry};
+use crate::random;
 
 /// Refused votes of one person on one request that are recorded; more of them say
 /// nothing new, and could fill the disk.
@@ -77,10 +77,7 @@ impl Lifecycle {
         });
         let request = planned.await?.ok_or_else(nothing_planned)?;
         let view = self.view(&request)?;
-        if view.nobody_can_approve {
-            telemetry::nobody_can_approve();
-            tracing::warn!(request = %request.id, summary = view.summary, "nobody can approve a request");
-        }
+        self.note_stuck(&request, view.nobody_can_approve);
         Ok(view)
     }
 

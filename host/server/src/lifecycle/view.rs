@@ -12,6 +12,7 @@ use quorate_core::request::{Access, Request, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::stuck::{may_vote, nobody_can_approve};
 use super::{Error, Inner, Lifecycle};
 
 /// A request as people see it.
@@ -262,11 +263,7 @@ impl Inner {
                 (None, Some(CommandView { text, arguments, digest: digest.to_string() }))
             }
         };
-        let voted = |person: &Principal| request.votes.iter().any(|vote| vote.voter.id == person.id);
-        let able: Vec<Principal> = (people.iter())
-            .filter(|person| person.id != asked.requester && !voted(person))
-            .cloned()
-            .collect();
+        let able: Vec<Principal> = people.iter().filter(|one| may_vote(request, one)).cloned().collect();
         let pending = matches!(request.state, State::Pending);
         let decision = request.decision.as_deref();
         // What it still says about a request that is over is of no use to anybody.
@@ -274,14 +271,7 @@ impl Inner {
         let waits = open.map_or(&[][..], |decision| decision.waiting());
         let waiting: Vec<WaitingView> = waits.iter().map(|one| waiting_view(one, &able)).collect();
         let asked_again = open.and_then(|decision| decision.revisit_at);
-        // A policy without a way out waits for time to pass, where it wants to be asked
-        // again.
-        let hopeless = |one: &WaitingView| match one.ways.as_slice() {
-            [] => asked_again.is_none(),
-            ways => ways.iter().all(|way| !way.can_be_met),
-        };
-        let can_force = open.is_some_and(|one| able.iter().any(|person| one.forcers.includes(person)));
-        let nobody = !can_force && waiting.iter().any(hopeless);
+        let nobody = open.is_some_and(|decision| nobody_can_approve(decision, &able));
         let faults = open.map_or(&[][..], |decision| decision.faults());
         let mut view = RequestView {
             id: request.id.to_string(),
