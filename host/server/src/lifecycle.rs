@@ -105,6 +105,9 @@ pub enum Error {
     /// Facts are to be found out before the policies can be asked; never seen outside.
     #[error("facts were not found out first")]
     Wanting(Box<Wanting>),
+    /// The shadow has not seen the newest decisions; never seen outside.
+    #[error("the shadow has not seen everything yet")]
+    ShadowBehind,
     /// Others were first, again and again.
     #[error("too many people change this at once; try again")]
     Busy,

@@ -98,14 +98,15 @@ impl Lifecycle {
             self.check_key(key.as_ref())?;
             self.0.check_rules_accept(name, &compiled)?;
             if let Some(policy) = self.0.ledger.policy(name)? {
-                demand = self.demanded(&policy, version.digest, &by, demand).await?;
+                demand = self.demand(&policy, version.digest, &by, demand);
             }
         }
         let (policy_name, activates) = (name.clone(), activate.is_some());
         let answers = format!("policy/{name}");
         let made = version.clone();
+        let key = key.map(|key| key.answering(answers));
         let policy = self
-            .change(key.map(|key| key.answering(answers)), move |inner, now| {
+            .change_seen(name, demand, key, move |inner, now| {
                 inner.plan_load(&policy_name, &made, &component, (activate.as_deref(), demand), &by, now)
             })
             .await?
@@ -162,38 +163,24 @@ impl Lifecycle {
         let compiled = self.compile(version).await?;
         let _swapping = self.0.swapping.lock().await;
         self.0.check_rules_accept(&name, &compiled)?;
-        let demand = self.demanded(&self.0.policy(&name)?, digest, &by, demand).await?;
+        let demand = self.demand(&self.0.policy(&name)?, digest, &by, demand);
         let answers = format!("policy/{name}");
+        let key = key.map(|key| key.answering(answers));
         let policy = self
-            .change(key.map(|key| key.answering(answers)), move |inner, now| {
+            .change_seen(&name, demand, key, move |inner, now| {
                 let policy = inner.policy(&activation.policy)?;
                 let step = match &word {
                     Word::Own(reason) => policy.activate(digest, reason.clone(), by.clone(), now)?,
                     Word::Approved(request) => inner.carry_out(request, &activation, &policy, &by, now)?,
                 };
-                inner.check_demand(&policy, digest, demand)?;
+                let basis = inner.check_demand(&policy, digest, demand)?;
                 let left = policy_after(Some(policy), &step)?;
-                Ok(Some(Plan::to(step, left)))
+                Ok(Some(Plan::to(Append { basis, ..Append::from(step) }, left)))
             })
             .await?
             .ok_or_else(nothing_planned)?;
         self.put(&name, &compiled);
         Ok(policy)
-    }
-
-    /// What this activation demands; the shadow has then seen all there is to see.
-    async fn demanded(
-        &self,
-        policy: &Policy,
-        digest: Digest,
-        by: &Actor,
-        asked: Demand,
-    ) -> Result<Demand, Error> {
-        let demand = self.demand(policy, digest, by, asked);
-        if !demand.is_none() {
-            self.follow_shadow(&policy.name).await?;
-        }
-        Ok(demand)
     }
 
     fn put(&self, name: &PolicyName, compiled: &quorate_policy::Policy) {
@@ -223,13 +210,6 @@ impl Inner {
         if built_in { self.runtime.load_vouched(component) } else { self.runtime.load(component) }
     }
 
-    fn check_demand(&self, policy: &Policy, digest: Digest, demand: Demand) -> Result<(), Error> {
-        if demand.is_none() {
-            return Ok(());
-        }
-        Ok(demand.check(&policy.name, digest, self.seen_by_shadow(policy, digest)?)?)
-    }
-
     pub(super) fn policy(&self, name: &PolicyName) -> Result<Policy, Error> {
         let found = self.ledger.policy(name)?;
         found.ok_or_else(|| Error::NotFound { what: "policy", name: name.to_string() })
@@ -256,13 +236,13 @@ impl Inner {
             return Ok(load.map(|step| Plan::to(with_component(step, version, component), loaded)));
         };
         let switch = loaded.activate(version.digest, reason.to_owned(), by.clone(), now)?;
-        self.check_demand(&loaded, version.digest, demand)?;
+        let basis = self.check_demand(&loaded, version.digest, demand)?;
         let left = policy_after(Some(loaded), &switch)?;
         let append = match load {
             Some(load) => with_component(load.and(switch), version, component),
             None => Append::from(switch),
         };
-        Ok(Some(Plan::to(append, left)))
+        Ok(Some(Plan::to(Append { basis, ..append }, left)))
     }
 
     /// Every rule that uses the policy must go on having a config it accepts.
