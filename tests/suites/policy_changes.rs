@@ -67,7 +67,7 @@ async fn a_version_decides_once_a_second_person_approved_it_and_the_history_name
     assert_eq!(request.body["command"]["arguments"], json!(["activate", "group-quorum", digest]));
     let id = request.id();
     world.approve("root", &id).await.refused(403, "own-request");
-    world.approve("eve", &id).await.refused(403, "not-eligible");
+    world.approve("eve", &id).await.refused(404, "not-found");
     assert_eq!(world.get("bob", "requests?inbox=waiting").await.texts("/items", "id"), [id.as_str()]);
     assert_eq!(group_quorum(&world).await.body, before.body, "before anybody approved");
     world.approve("bob", &id).await.good();

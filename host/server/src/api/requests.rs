@@ -7,6 +7,7 @@ use axum::response::Response;
 use quorate_core::duration::AccessDuration;
 use quorate_core::ids::{RequestId, ResourceName};
 use quorate_core::input::{Choice, Command};
+use quorate_core::refused::Refused;
 use quorate_core::request::Request;
 use quorate_core::user::User;
 use serde::Deserialize;
@@ -196,6 +197,12 @@ pub(super) async fn vote(
     let VoteBody { choice, forced, comment } = body;
     let ballot = Ballot { choice, forced, comment };
     let voted = app.lifecycle.vote(&id, &user.id, ballot, key).await;
+    // Asked afterwards, since the vote is judged by the rules as they are now. Where a policy
+    // does not answer, nobody knows whose vote would count.
+    if matches!(&voted, Err(lifecycle::Error::Refused(refused)) if !matches!(refused, Refused::NoAnswer { .. }))
+    {
+        visible(&app, &user, &id)?;
+    }
     view(&app, done(voted, |id| find(&app, id))?)
 }
 
@@ -209,6 +216,7 @@ pub(super) async fn cancel(
     Path(id): Path<RequestId>,
     Input { key, .. }: Input<Nothing>,
 ) -> Result<Done<RequestView>, Problem> {
+    visible(&app, &user, &id)?;
     let cancelled = app.lifecycle.cancel(&id, &user.id, key).await;
     view(&app, done(cancelled, |id| find(&app, id))?)
 }
@@ -225,6 +233,7 @@ pub(super) async fn revoke(
     Path(id): Path<RequestId>,
     Input { body, key }: Input<RevokeBody>,
 ) -> Result<Done<RequestView>, Problem> {
+    visible(&app, &user, &id)?;
     let revoked = app.lifecycle.revoke(&id, &user.id, body.reason, key).await;
     view(&app, done(revoked, |id| find(&app, id))?)
 }
