@@ -11,7 +11,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::decision::{Bypass, Decision, RuleUsed};
+use crate::decision::{Bypass, Decision, PolicyFault, RuleUsed};
 use crate::ids::{Digest, GroupName, PolicyName, RequestId, ResourceName, RuleName, SessionId, UserId};
 use crate::input::Vote;
 use crate::request::{Asked, Decider, Grant};
@@ -187,6 +187,9 @@ pub enum Happened {
         vote: Vote,
         /// The refusal's code.
         why: String,
+        /// The policy that did not answer, where that is why; it marks the request.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fault: Option<PolicyFault>,
     },
     /// The policies were asked.
     RequestDecided {

@@ -228,6 +228,7 @@ impl Request {
                 votes: Vec::new(),
                 decision: None,
                 record: None,
+                unanswered: None,
                 state: State::Pending,
                 revision: 0,
             },
@@ -238,11 +239,13 @@ impl Request {
             return None;
         }
         match happened {
-            Happened::RequestSubmitted { .. } | Happened::VoteRefused { .. } => {}
+            Happened::RequestSubmitted { .. } | Happened::VoteRefused { fault: None, .. } => {}
+            Happened::VoteRefused { fault, .. } => request.unanswered.clone_from(fault),
             Happened::VoteCast { vote } => request.votes.push(vote.clone()),
             Happened::RequestDecided { decision, record } => {
                 request.decision = Some(decision.clone());
                 request.record = Some(*record);
+                request.unanswered = None;
             }
             Happened::RequestApproved { approval, grant } => {
                 request.state = State::Approved { approval: approval.clone(), grant: *grant };

@@ -285,16 +285,30 @@ impl Inner {
             Err(refused @ Refused::TooLong { .. }) => return Err(refused.into()),
             Err(refused) => return note(vote, refused),
         }
-        let evaluated = self.evaluate(&request.with_vote(vote.clone()), basis, now, gathered)?;
+        let evaluated = self.evaluate(&request.with_vote(vote.clone()), basis.clone(), now, gathered)?;
+        let fault = evaluated.ruling.decision.faults().first().cloned();
         let event = Event::Vote(Box::new(vote.clone()), Box::new(evaluated.ruling));
         match request.step(event, now) {
             Ok(step) => {
                 let left = after_step(Some(&request), &step)?;
                 Ok(Some(Plan::to(evaluated.ground.with(step), left)))
             }
-            Err(refused) => note(vote, refused),
+            Err(refused) => match fault.filter(|_| matches!(refused, Refused::NoAnswer { .. })) {
+                Some(fault) if !is_marked(&request) => {
+                    let without = self.evaluate(&request, basis, now, gathered)?;
+                    let step = request.note_unanswered(vote, &refused, fault, without.ruling, now);
+                    Ok(Some(Plan::refused(without.ground.with(step), refused)))
+                }
+                _ => note(vote, refused),
+            },
         }
     }
+}
+
+/// Whether it says already that a policy does not answer.
+fn is_marked(request: &Request) -> bool {
+    request.unanswered.is_some()
+        || request.decision.as_ref().is_some_and(|decision| !decision.faults().is_empty())
 }
 
 /// The request after a step that concerns it.

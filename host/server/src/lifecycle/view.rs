@@ -12,10 +12,10 @@ use quorate_core::request::{Access, Request, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub use self::outcome::{Ended, Granted};
 use self::outcome::{Allowed, ApprovalView, approval, ended, granted};
-use self::waiting::summary;
+pub use self::outcome::{Ended, Granted};
 pub use self::waiting::WaitingView;
+use self::waiting::summary;
 
 use super::stuck::{may_vote, nobody_can_approve};
 use super::{Error, Inner, Lifecycle};
@@ -187,6 +187,7 @@ impl Inner {
         let asked_again = open.and_then(|decision| decision.revisit_at);
         let nobody = open.is_some_and(|decision| nobody_can_approve(decision, &able));
         let faults = open.map_or(&[][..], |decision| decision.faults());
+        let faults = faults.iter().chain(request.unanswered.as_ref().filter(|_| pending));
         let mut view = RequestView {
             id: request.id.to_string(),
             state: request.state.name().to_owned(),
@@ -204,7 +205,7 @@ impl Inner {
             waiting,
             summary: String::new(),
             nobody_can_approve: nobody,
-            faults: faults.iter().map(FaultView::of).collect(),
+            faults: faults.map(FaultView::of).collect(),
             findings: decision
                 .map_or_else(Vec::new, |one| one.findings.iter().map(FindingView::of).collect()),
             rules: decision.map_or_else(Vec::new, |one| one.rules.iter().map(RuleView::of).collect()),
