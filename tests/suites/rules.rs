@@ -7,6 +7,7 @@ use quorate::ledger::{EntryFilter, Order};
 use quorate_core::entry::{Happened, Stream};
 use serde_json::{Value, json};
 
+use crate::world::program::in_time;
 use crate::world::{World, and, component, just_in_time, quorum};
 
 fn one_dba() -> Value {
@@ -234,12 +235,12 @@ async fn r7_a_fault_that_a_vote_brings_about_marks_the_request_and_hides_it_from
     world.resource("odd", panics).await;
     let id = world.ask("ann", "odd", "1h").await.good().id();
     let mut told = world.watch("ann", &format!("requests/{id}/events")).await;
-    assert_eq!(told.next().await.unwrap()["faults"], json!([]));
+    assert_eq!(in_time(told.next()).await.unwrap()["faults"], json!([]));
     for _ in 0..2 {
         let refused = world.approve("bob", &id).await;
         assert!(refused.refused(409, "no-answer").contains("policy probes does not answer"));
     }
-    let view = told.next().await.unwrap();
+    let view = in_time(told.next()).await.unwrap();
     assert_eq!(
         (&view["faults"][0]["policy"], &view["faults"][0]["code"]),
         (&json!("probes"), &json!("trap"))

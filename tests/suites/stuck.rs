@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::world::gateway::Gateway;
+use crate::world::program::{eventually, in_time};
 use crate::world::{Events, World, component, just_in_time, quorum};
 
 /// A world in which leo alone is in legal.
@@ -22,7 +23,7 @@ async fn stuck(world: &World, who: &str) -> Vec<String> {
 
 /// What is told next.
 async fn told(events: &mut Events) -> (bool, u64) {
-    let view = events.next().await.unwrap();
+    let view = in_time(events.next()).await.unwrap();
     (view["nobody_can_approve"] == true, view["revision"].as_u64().unwrap())
 }
 
@@ -138,7 +139,7 @@ async fn it_is_logged_once_for_each_change_and_not_again_after_a_restart() {
     let settled = async |gateway: &Gateway, stuck: bool| {
         let path = format!("requests/{id}");
         let what = if stuck { "nobody can approve a request" } else { "a request can be approved again" };
-        crate::world::program::eventually(what, || says(gateway, what) > 0).await;
+        eventually(what, || says(gateway, what) > 0).await;
         let view: Value = gateway.get("root", &path).await.body;
         assert_eq!(view["nobody_can_approve"], stuck);
     };
