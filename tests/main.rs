@@ -27,6 +27,7 @@ mod suites {
     mod identity;
     mod kill;
     mod operations;
+    mod policy_changes;
     mod program;
     mod reach;
     mod restart;
@@ -35,6 +36,7 @@ mod suites {
     mod shadow;
     mod signing;
     mod structure;
+    mod stuck;
     mod terminal;
     mod tools;
     mod votes;

@@ -44,6 +44,38 @@ async fn a_rule_that_never_was_is_no_history_without_flips() {
     let line = ["policy", "backtest", &file, "--policy", "group-quorum", "--rule", "prdo"];
     let refused = root.runs(&line).await.with(2);
     assert!(refused.line().contains("there is no rule `prdo`"), "{refused:?}");
+    let line = ["policy", "backtest", &file, "--policy", "group-quorum", "--rule", "prod-just-in-tim"];
+    let refused = root.runs(&line).await.with(2);
+    assert!(refused.line().contains("did you mean `prod-just-in-time`?"), "{refused:?}");
+    let refused = root.runs(&["policy", "backtest", &file, "--policy", "group-qorum"]).await.with(14);
+    let line = refused.line();
+    assert!(line.contains("there is no policy `group-qorum`; did you mean `group-quorum`?"), "{refused:?}");
+    let refused = root.runs(&["policy", "backtest", "group-qorum@3f9a0c21"]).await.with(14);
+    assert!(refused.line().contains("did you mean `group-quorum`?"), "{refused:?}");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_backtest_is_a_gate_where_it_is_asked_to_be() {
+    let (world, _) = with_history().await;
+    let root = world.at_the_command_line("root");
+    let drops = file(&world, "drops.wasm", component("one-group"));
+    let same = file(&world, "same.wasm", &noted(component("group-quorum"), "same"));
+    let backtest = async |file: &str, more: &[&str]| {
+        let line = [&["policy", "backtest", file, "--policy", "group-quorum"], more].concat();
+        root.runs(&line).await
+    };
+    backtest(&drops, &[]).await.with(0);
+    for gate in ["lets-in", "longer", "any"] {
+        let refused = backtest(&drops, &["--fail-on", gate]).await.with(1);
+        assert!(refused.line().contains("decisions change in a way that --fail-on refuses"), "{refused:?}");
+        assert!(refused.out.contains("newly let in"), "{refused:?}");
+        let held = backtest(&same, &["--fail-on", gate, "--json"]).await.with(0);
+        assert_eq!(held.json()["refused"], json!(0));
+    }
+    let usage = backtest(&same, &["--fail-on", "nothing"]).await.with(2);
+    assert!(usage.err.contains("lets-in"), "{usage:?}");
+    world.finish().await;
 }
 
 #[tokio::test]

@@ -255,6 +255,11 @@ async fn the_first_admin_is_made_and_signs_in_as_the_readme_says() {
         pipe(command.envs(variables), input).await
     };
     let setup = ["setup", "--url", url, "--user", "root", "--password-stdin"];
+    let mut wrong = program(&setup);
+    wrong.envs([("XDG_CONFIG_HOME", gateway.folder().to_str().unwrap()), ("QUORATE_SETUP_TOKEN", "wrong")]);
+    let refused = pipe(&mut wrong, "correct horse battery\n").await.with(14);
+    assert!(refused.line().starts_with("quorate: the set-up token is wrong: give the one"), "{refused:?}");
+    assert!(!refused.err.contains("quorate login"), "{refused:?}");
     at_home(&setup, "correct horse battery\n").await.with(0);
     assert_eq!(at_home(&["me", "--json"], "").await.with(0).json()["groups"], json!(["admin"]));
     at_home(&setup, "correct horse battery\n").await.with(14);

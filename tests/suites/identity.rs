@@ -88,6 +88,13 @@ async fn only_admins_configure_and_only_auditors_read_everything() {
     assert_eq!(world.get("eve", "requests").await.good().body["total"], 0);
     world.get("amy", &format!("requests/{id}")).await.good();
     world.approve("amy", &id).await.refused(403, "not-eligible");
+    for verb in ["votes", "cancel", "revoke"] {
+        let body = if verb == "votes" { json!({ "choice": "reject" }) } else { json!({}) };
+        world.post("eve", &format!("requests/{id}/{verb}"), body).await.refused(404, "not-found");
+    }
+    world.get("eve", &format!("requests/{id}/session")).await.refused(404, "not-found");
+    world.get("bob", &format!("requests/{id}/session")).await.refused(403, "not-yours");
+    world.post("bob", &format!("requests/{id}/cancel"), json!({})).await.refused(403, "not-requester");
     world.get("bob", &format!("requests/{id}")).await.good();
     world.finish().await;
 }

@@ -232,7 +232,7 @@ async fn a_guest_of_the_first_contract_still_decides() {
     world.activate("frozen", &std::fs::read(frozen).unwrap()).await.good();
     world.resource("prod", json!([{ "policy": "frozen", "config": { "groups": ["dba"] } }])).await;
     let id = world.ask("ann", "prod", "1h").await.good().id();
-    world.approve("eve", &id).await.refused(403, "not-eligible");
+    world.approve("eve", &id).await.refused(404, "not-found");
     assert_eq!(world.approve("bob", &id).await.good().state(), "APPROVED");
     world.finish().await;
 }

@@ -7,6 +7,7 @@ use quorate::ledger::{EntryFilter, Order};
 use quorate_core::entry::{Happened, Stream};
 use serde_json::{Value, json};
 
+use crate::world::program::in_time;
 use crate::world::{World, and, component, just_in_time, quorum};
 
 fn one_dba() -> Value {
@@ -114,7 +115,9 @@ async fn r6_an_edited_rule_decides_what_waits_and_both_versions_are_on_record() 
     let id = world.ask("ann", "prod", "1h").await.good().id();
     world.rule("r", just_in_time("prod", quorum(&["security"], false, 1))).await.good();
     // The very next event sees the rule as it is now.
-    world.approve("bob", &id).await.refused(403, "not-eligible");
+    let refused = world.approve("bob", &id).await;
+    // Once it is decided again he may not even see it.
+    assert!(matches!(refused.problem(), "not-eligible" | "not-found"), "{}", refused.body);
     let decided = world
         .eventually("decided under the new rule", async || {
             let seen = world.request(&id).await;
@@ -209,7 +212,51 @@ async fn r7_a_policy_that_is_missing_or_faults_leaves_the_request_waiting_and_sa
     // It is back: the vote counts.
     active.replace(&quorum_policy, Some(&present));
     assert_eq!(world.approve("bob", &missing.id()).await.good().state(), "APPROVED");
+    // Where it is gone by the time somebody votes, that marks the request as well.
+    let waits = world.ask("ann", "prod", "1h").await.good();
+    assert_eq!(waits.list("/faults").len(), 0);
+    active.replace(&quorum_policy, None);
+    world.approve("bob", &waits.id()).await.refused(409, "no-answer");
+    let marked = world.request(&waits.id()).await;
+    assert_eq!((marked.state(), marked.list("/votes").len()), ("PENDING", 0));
+    assert_eq!(marked.texts("/faults", "code"), ["missing"]);
+    active.replace(&quorum_policy, Some(&present));
+    let approved = world.approve("bob", &waits.id()).await.good();
+    assert_eq!((approved.state(), approved.list("/faults").len()), ("APPROVED", 0));
     world.raw(reqwest::Method::GET, "/readyz", "", "").await.good();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn r7_a_fault_that_a_vote_brings_about_marks_the_request_and_hides_it_from_nobody() {
+    let world = World::new().await;
+    world.activate("probes", component("probes")).await.good();
+    let panics = json!([{ "policy": "probes", "config": { "do": "panic-on-vote", "text": "dba" } }]);
+    world.resource("odd", panics).await;
+    let id = world.ask("ann", "odd", "1h").await.good().id();
+    let mut told = world.watch("ann", &format!("requests/{id}/events")).await;
+    assert_eq!(in_time(told.next()).await.unwrap()["faults"], json!([]));
+    for _ in 0..2 {
+        let refused = world.approve("bob", &id).await;
+        assert!(refused.refused(409, "no-answer").contains("policy probes does not answer"));
+    }
+    let view = in_time(told.next()).await.unwrap();
+    assert_eq!(
+        (&view["faults"][0]["policy"], &view["faults"][0]["code"]),
+        (&json!("probes"), &json!("trap"))
+    );
+    let marked = world.request(&id).await;
+    assert_eq!(
+        (marked.state(), marked.list("/votes").len(), marked.list("/faults").len()),
+        ("PENDING", 0, 1)
+    );
+    assert!(marked.text("/summary").contains("somebody voted"), "{}", marked.body);
+    // Whoever may approve goes on seeing it, with what is missing.
+    assert_eq!(marked.list("/waiting").len(), 1);
+    assert_eq!(world.get("bea", "requests?inbox=waiting").await.texts("/items", "id"), [id.as_str()]);
+    // It is decided again when the policy is replaced.
+    world.activate("probes", component("empty")).await.good();
+    assert_eq!(world.until(&id, "APPROVED").await.list("/faults").len(), 0);
     world.finish().await;
 }
 

@@ -11,7 +11,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::decision::{Bypass, Decision, RuleUsed};
+use crate::decision::{Bypass, Decision, PolicyFault, RuleUsed};
 use crate::ids::{Digest, GroupName, PolicyName, RequestId, ResourceName, RuleName, SessionId, UserId};
 use crate::input::Vote;
 use crate::request::{Asked, Decider, Grant};
@@ -187,6 +187,9 @@ pub enum Happened {
         vote: Vote,
         /// The refusal's code.
         why: String,
+        /// The policy that did not answer, where that is why; it marks the request.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fault: Option<PolicyFault>,
     },
     /// The policies were asked.
     RequestDecided {
@@ -226,6 +229,13 @@ pub enum Happened {
     CommandStarted {
         /// The session that runs it.
         session: SessionId,
+    },
+    /// The approved activation was carried out: its one time.
+    ActivationCarriedOut {
+        /// Of which policy.
+        policy: PolicyName,
+        /// The version that decides from then on.
+        digest: Digest,
     },
     /// A session was opened.
     SessionOpened {
@@ -316,6 +326,9 @@ pub enum Happened {
         digest: Digest,
         /// Why.
         reason: String,
+        /// The request that was approved for it; none: it needed none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approved: Option<crate::policy::Approved>,
     },
 }
 

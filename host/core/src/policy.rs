@@ -6,6 +6,10 @@
 //!
 //! A version may be made active from any of these; shadow is for those that were staged.
 //! A version whose shadow is stopped is staged again.
+//!
+//! Further in: an activation that somebody else has to approve (`activation`).
+
+mod activation;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +17,8 @@ use crate::Timestamp;
 use crate::entry::{Actor, Happened, Step, Stream};
 use crate::ids::{Digest, PolicyName};
 use crate::refused::Refused;
+
+pub use activation::{Activation, Approved};
 
 /// One component that was loaded under a policy's name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +75,9 @@ pub struct Transition {
     pub at: Timestamp,
     /// Why, in their words; may be empty.
     pub reason: String,
+    /// The request that was approved for it; none: it needed none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Approved>,
 }
 
 /// A version asked beside the active one.
@@ -197,13 +206,32 @@ impl Policy {
         by: Actor,
         now: Timestamp,
     ) -> Result<Step, Refused> {
+        self.check_activation(digest)?;
+        Ok(self.step(by, now, Happened::PolicyActivated { digest, reason, approved: None }))
+    }
+
+    /// The same, under a request that was approved.
+    pub(crate) fn activate_approved(
+        &self,
+        digest: Digest,
+        reason: String,
+        approved: Approved,
+        by: Actor,
+        now: Timestamp,
+    ) -> Result<Step, Refused> {
+        self.check_activation(digest)?;
+        Ok(self.step(by, now, Happened::PolicyActivated { digest, reason, approved: Some(approved) }))
+    }
+
+    /// Whether the version `digest` could be made to decide.
+    pub fn check_activation(&self, digest: Digest) -> Result<(), Refused> {
         if !self.has(digest) {
             return Err(Refused::Unknown { what: "policy version", name: digest.short() });
         }
         if self.active().is_some_and(|active| active.digest == digest) {
             return Err(Refused::AlreadyActive { policy: self.name.clone(), digest });
         }
-        Ok(self.step(by, now, Happened::PolicyActivated { digest, reason }))
+        Ok(())
     }
 
     /// Makes the version decide that decided before.
@@ -276,8 +304,11 @@ impl Policy {
                 let (decisions, reason) = (decisions.clone(), reason.clone());
                 shadow.accepted.push(Accepted { decisions, by: by.clone(), at, reason });
             }
-            Happened::PolicyActivated { digest, reason } if policy.has(*digest) => {
+            Happened::PolicyActivated { digest, reason, approved } if policy.has(*digest) => {
                 policy.take_over(*digest, by, at, reason);
+                if let Some(last) = policy.transitions.last_mut() {
+                    last.approved.clone_from(approved);
+                }
             }
             _ => return None,
         }
@@ -285,7 +316,8 @@ impl Policy {
     }
 
     fn note(&mut self, digest: Digest, to: Stage, by: &Actor, at: Timestamp, reason: &str) {
-        self.transitions.push(Transition { digest, to, by: by.clone(), at, reason: reason.to_owned() });
+        let (by, reason) = (by.clone(), reason.to_owned());
+        self.transitions.push(Transition { digest, to, by, at, reason, approved: None });
     }
 
     fn end_shadow(&mut self) {

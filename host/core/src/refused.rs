@@ -272,6 +272,51 @@ pub enum Refused {
         /// In how many the candidate did not answer.
         faults: u64,
     },
+    /// Somebody else has to approve that a version decides.
+    #[error(
+        "a version of a policy is only activated under an approved request for {resource} here: \
+         `quorate policy activate {policy} {}` asks for one", .digest.short()
+    )]
+    ApprovalNeeded {
+        /// Which policy.
+        policy: PolicyName,
+        /// Which version.
+        digest: Digest,
+        /// What stands for changes of policies.
+        resource: ResourceName,
+    },
+    /// Nobody has to.
+    #[error("no request is needed to activate a version of a policy here: activate it without one")]
+    ApprovalNotNeeded,
+    /// Nobody can be asked.
+    #[error(
+        "no version of a policy can be activated: that takes an approved request for {resource}, and {why}"
+    )]
+    NoWayToApprove {
+        /// What stands for changes of policies.
+        resource: ResourceName,
+        /// What is missing.
+        why: &'static str,
+    },
+    /// The policies let it pass.
+    #[error(
+        "no second person approved this ({by} let it pass): the rules for {resource} must wait for somebody, \
+         with `admins_approve_themselves: false`"
+    )]
+    NobodyApproved {
+        /// What stands for changes of policies.
+        resource: ResourceName,
+        /// What approved it, in words.
+        by: String,
+    },
+    /// Nothing runs on it.
+    #[error(
+        "{resource} stands for changes of policies, and nothing runs on it: `quorate policy activate` asks for it"
+    )]
+    OnlyActivations {
+        /// What stands for changes of policies.
+        resource: ResourceName,
+    },
     /// The session has ended.
     #[error("the session has ended")]
     SessionEnded,
@@ -314,6 +359,11 @@ impl Refused {
             Self::NotShadowed { .. } => "not-shadowed",
             Self::TooFewSamples { .. } => "too-few-samples",
             Self::Unexplained { .. } => "unexplained-differences",
+            Self::ApprovalNeeded { .. } => "approval-needed",
+            Self::ApprovalNotNeeded => "approval-not-needed",
+            Self::NoWayToApprove { .. } => "no-way-to-approve",
+            Self::NobodyApproved { .. } => "nobody-approved",
+            Self::OnlyActivations { .. } => "only-activations",
             Self::SessionEnded => "session-ended",
         }
     }

@@ -15,7 +15,7 @@ mod state;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::decision::{Combined, Decision};
+use crate::decision::{Combined, Decision, PolicyFault};
 use crate::duration::AccessDuration;
 use crate::entry::{Actor, Approval, Happened, Step, Stream};
 use crate::ids::{Digest, RequestId, ResourceName, UserId};
@@ -94,6 +94,9 @@ pub struct Request {
     pub decision: Option<Box<Decision>>,
     /// Where the record of that is.
     pub record: Option<Digest>,
+    /// The policy that has since not answered when somebody voted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unanswered: Option<PolicyFault>,
     /// Where it stands.
     pub state: State,
     /// How many entries made it what it is.
@@ -234,12 +237,29 @@ impl Request {
     }
 
     /// A refused vote, for the record. It changes nothing else.
-    pub fn note_refused(&self, mut vote: Vote, refused: &Refused, now: Timestamp) -> Step {
-        // The refusal may be that the comment is too long to be kept.
-        vote.comment = vote.comment.chars().take(REASON_CHARS_MAX).collect();
+    pub fn note_refused(&self, vote: Vote, refused: &Refused, now: Timestamp) -> Step {
         let by = Actor::User(vote.voter.id.clone());
-        let happened = Happened::VoteRefused { vote, why: refused.code().to_owned() };
-        self.entries(&by, now, vec![happened])
+        self.entries(&by, now, vec![refused_vote(vote, refused, None)])
+    }
+
+    /// A vote that cannot be counted because a policy does not answer. The vote is not kept
+    /// for later, and the request is marked: by the decision without the vote, where that
+    /// faults as well, and otherwise by the fault that the vote brought about.
+    pub fn note_unanswered(
+        &self,
+        vote: Vote,
+        refused: &Refused,
+        fault: PolicyFault,
+        without: Ruling,
+        now: Timestamp,
+    ) -> Step {
+        let by = Actor::User(vote.voter.id.clone());
+        if without.decision.faults().is_empty() {
+            return self.entries(&by, now, vec![refused_vote(vote, refused, Some(fault))]);
+        }
+        let mut happened = vec![refused_vote(vote, refused, None)];
+        happened.extend(self.ruled(None, without, now));
+        self.entries(&by, now, happened)
     }
 
     fn entries(&self, by: &Actor, at: Timestamp, happened: Vec<Happened>) -> Step {
@@ -351,4 +371,10 @@ impl Request {
             _ => Err(Refused::NotOpen { state: self.state_at(now) }),
         }
     }
+}
+
+fn refused_vote(mut vote: Vote, refused: &Refused, fault: Option<PolicyFault>) -> Happened {
+    // The refusal may be that the comment is too long to be kept.
+    vote.comment = vote.comment.chars().take(REASON_CHARS_MAX).collect();
+    Happened::VoteRefused { vote, why: refused.code().to_owned(), fault }
 }

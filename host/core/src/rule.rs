@@ -106,11 +106,16 @@ pub struct Rule {
 impl Rule {
     /// Whether it covers `requester` asking for `resource` in this way.
     pub fn covers(&self, requester: &Principal, resource: &Resource, access_type: AccessType) -> bool {
+        self.covers_resource(resource, access_type)
+            && (self.required_groups.is_empty()
+                || self.required_groups.iter().any(|group| requester.is_in(group.as_str())))
+    }
+
+    /// Whether it covers anybody asking for `resource` in this way.
+    pub fn covers_resource(&self, resource: &Resource, access_type: AccessType) -> bool {
         self.access_type == access_type
             && self.resources.contains(&resource.name)
             && self.attributes.iter().all(|(name, value)| resource.attributes.get(name) == Some(value))
-            && (self.required_groups.is_empty()
-                || self.required_groups.iter().any(|group| requester.is_in(group.as_str())))
     }
 
     /// Saves it, where its stream has `revision` entries. `resources` are the

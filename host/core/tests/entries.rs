@@ -10,7 +10,8 @@ use quorate_core::entry::{Entry, Happened};
 use serde_json::Value;
 
 /// Every kind of entry there is.
-const KINDS: [&str; 28] = [
+const KINDS: [&str; 29] = [
+    "activation-carried-out",
     "command-started",
     "password-set",
     "policy-activated",
@@ -56,6 +57,7 @@ fn kind(happened: &Happened) -> &'static str {
         Happened::RequestRevoked { .. } => "request-revoked",
         Happened::RequestExpired => "request-expired",
         Happened::CommandStarted { .. } => "command-started",
+        Happened::ActivationCarriedOut { .. } => "activation-carried-out",
         Happened::SessionOpened { .. } => "session-opened",
         Happened::SessionCarried { .. } => "session-carried",
         Happened::SessionEnded { .. } => "session-ended",

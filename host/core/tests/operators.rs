@@ -217,7 +217,7 @@ fn an_entry_that_does_not_follow_breaks_the_ledger() {
     assert!(fold(None, 0, &Entry { stream: other, ..saved }).is_err(), "a resource of another name");
     let loaded = entries(&[load(&[], "one").unwrap()]).remove(0);
     let digest = version("two").digest;
-    let unknown = Happened::PolicyActivated { digest, reason: String::new() };
+    let unknown = Happened::PolicyActivated { digest, reason: String::new(), approved: None };
     let there = fold(None, 0, &loaded).unwrap();
     let unknown = Entry { revision: 2, happened: unknown, ..loaded };
     assert!(fold(there, 1, &unknown).is_err(), "a version that was never loaded");

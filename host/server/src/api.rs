@@ -9,6 +9,7 @@
 //! happens on the WebSocket of a session ([`crate::session`]).
 
 mod access;
+mod activations;
 mod answer;
 mod audit;
 mod backtest;
@@ -119,8 +120,9 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(policies::show))
         .routes(routes!(policies::schema))
         .routes(routes!(policies::load).layer(component))
-        .routes(routes!(policies::activate))
-        .routes(routes!(policies::roll_back))
+        .routes(routes!(activations::activate))
+        .routes(routes!(activations::ask))
+        .routes(routes!(activations::roll_back))
         .routes(routes!(shadow::stage))
         .routes(routes!(shadow::report, shadow::start))
         .routes(routes!(shadow::stop))

@@ -73,6 +73,9 @@ impl App {
         let lifecycle = Lifecycle::new(ledger.clone(), runtime, clock.clone(), config.clone());
         lifecycle.start_policies().await?;
         reconcile::settle(&lifecycle).await?;
+        if let Err(error) = lifecycle.check_way_to_approve() {
+            tracing::warn!("{error}");
+        }
         let sessions = Sessions::new(lifecycle.clone(), clock.clone(), launcher);
         let (identity, setup_token) = Identity::start(&lifecycle)?;
         let app = Self {

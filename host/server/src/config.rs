@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use quorate_core::duration::AccessDuration;
+use quorate_core::ids::ResourceName;
 use serde::Deserialize;
 
 use crate::facts::{self, Declared, SourceSettings, Surroundings};
@@ -59,6 +60,14 @@ pub struct Settings {
     /// Decisions that a shadow must have seen, none of them different and unaccepted, before another version is activated [default: 0, not demanded]
     #[arg(long, env = "QUORATE_SHADOW_MIN_SAMPLES", value_name = "N")]
     pub shadow_min_samples: Option<u64>,
+    /// Resource that stands for changes of policies: a version is only activated under an approved request for it [default: none, an admin activates]
+    ///
+    /// `quorate policy activate` then asks for one, as a command; the rules for command access to that
+    /// resource decide, and nothing ever runs on it. A rollback needs none. It keeps an admin from
+    /// activating alone by mistake or in a hurry, not one who means to: who may edit rules may edit
+    /// these too, which the ledger shows.
+    #[arg(long, env = "QUORATE_POLICY_CHANGES", value_name = "RESOURCE")]
+    pub policy_changes: Option<ResourceName>,
     /// Let anybody read /metrics; otherwise it takes the token of an admin or auditor
     #[arg(long, env = "QUORATE_METRICS_PUBLIC", num_args = 0..=1, default_missing_value = "true")]
     pub metrics_public: Option<bool>,
@@ -95,6 +104,8 @@ pub struct Config {
     pub pending_requests_max: u64,
     /// How many decisions a shadow must have seen before an activation; 0: none.
     pub shadow_min_samples: u64,
+    /// The resource whose approved requests activate versions of policies; none: admins do.
+    pub policy_changes: Option<ResourceName>,
     /// Whether `/metrics` needs no token.
     pub metrics_public: bool,
     /// What finds out the facts that policies ask for.
@@ -116,6 +127,7 @@ impl Default for Config {
             policy_keys: None,
             pending_requests_max: 100,
             shadow_min_samples: 0,
+            policy_changes: None,
             metrics_public: false,
             facts: Declared::new(),
         }
@@ -193,6 +205,7 @@ impl Config {
                 .shadow_min_samples
                 .or(file.shadow_min_samples)
                 .unwrap_or(default.shadow_min_samples),
+            policy_changes: flags.policy_changes.or(file.policy_changes),
             metrics_public: flags.metrics_public.or(file.metrics_public).unwrap_or(default.metrics_public),
             facts,
         })
@@ -263,6 +276,7 @@ mod tests {
         assert!(refused("pending_requests_max: 0\n").contains("give 1 to"));
         assert!(refused("public_url: ftp://x\n").contains("http://"));
         assert!(refused("max_duration: 2 hours\n").contains("2 hours"));
+        assert!(refused("policy_changes: not a name\n").contains("not a name"));
         assert!(refused("[1, 2").contains("not right"));
         assert!(refused("facts: {on-call: {http: {url: 'http://h/{user}'}}}\n").contains("{requester}"));
         assert!(refused("facts: {on-call: {https: {}}}\n").contains("https"));

@@ -5,6 +5,7 @@
 //! Not here: what follows in the world (messages, sessions, timers). Reconcilers
 //! do that from the ledger, so that a crash between two points loses nothing.
 
+mod activations;
 mod backtest;
 mod compiled;
 mod configure;
@@ -17,6 +18,7 @@ mod replay;
 mod requests;
 mod sessions;
 mod shadow;
+mod stuck;
 mod trial;
 mod view;
 mod walk;
@@ -25,13 +27,13 @@ mod what_if;
 use std::sync::Arc;
 
 use quorate_core::Timestamp;
-use quorate_core::entry::{Actor, Step, View, fold};
+use quorate_core::entry::{Actor, Kind, Step, View, fold};
 use quorate_core::ids::{Digest, RequestId, UserId};
 use quorate_core::refused::Refused;
 use quorate_core::request::Request;
 use quorate_core::user::User;
 use quorate_policy::{Active, LoadError, Runtime};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 pub use self::backtest::{BacktestPage, Became, Cell, Flip};
 pub use self::compiled::Candidate;
@@ -42,6 +44,7 @@ pub use self::reach::{Grid, Reach, Reached};
 pub use self::replay::{DecisionReplay, DifferenceView, Gap, OpinionReplay, ReplayPage};
 pub use self::requests::{Ask, AskedAccess, Ballot};
 pub use self::shadow::{AcceptedView, ShadowDifference, ShadowReport};
+pub use self::stuck::{Stuck, Voters};
 pub use self::view::{Ended, FindingView, Granted, RequestView, WaitingView};
 pub use self::walk::{PAGE_POINTS_MAX, Slice};
 pub use self::what_if::{Votes, WhatItTakes};
@@ -71,6 +74,8 @@ struct Inner {
     swapping: tokio::sync::Mutex<()>,
     /// Told when the active set has changed.
     swapped: Notify,
+    /// Requests that nobody can approve, as far as that was found out.
+    stuck: watch::Sender<Stuck>,
 }
 
 /// Why a change was not made.
@@ -100,6 +105,9 @@ pub enum Error {
     /// Facts are to be found out before the policies can be asked; never seen outside.
     #[error("facts were not found out first")]
     Wanting(Box<Wanting>),
+    /// The shadow has not seen the newest decisions; never seen outside.
+    #[error("the shadow has not seen everything yet")]
+    ShadowBehind,
     /// Others were first, again and again.
     #[error("too many people change this at once; try again")]
     Busy,
@@ -190,6 +198,7 @@ impl Lifecycle {
             config,
             swapping: tokio::sync::Mutex::new(()),
             swapped: Notify::new(),
+            stuck: watch::Sender::default(),
         }))
     }
 
@@ -300,9 +309,9 @@ impl Inner {
     }
 }
 
-/// What a step leaves of the one thing that it is about.
-fn follow(mut view: Option<View>, mut revision: u64, step: &Step) -> Result<Option<View>, Error> {
-    for entry in step.entries() {
+/// What a step leaves of the one thing of this kind that it is about.
+fn follow(mut view: Option<View>, mut revision: u64, kind: Kind, step: &Step) -> Result<Option<View>, Error> {
+    for entry in step.entries().iter().filter(|entry| entry.stream.kind() == kind) {
         view = fold(view, revision, entry).map_err(anyhow::Error::new)?;
         revision = entry.revision;
     }

@@ -7,6 +7,7 @@ mod policies;
 mod ready;
 mod sessions;
 mod shadow;
+mod stuck;
 mod time;
 
 use std::time::Duration;
@@ -36,6 +37,7 @@ pub fn start(lifecycle: &Lifecycle, sessions: &Sessions, clock: &Clock, tasks: &
     tasks.run("policies", policies::run(lifecycle.clone()));
     tasks.run("ready", ready::run(lifecycle.clone()));
     tasks.run("shadow", shadow::run(lifecycle.clone()));
+    tasks.run("stuck", stuck::run(lifecycle.clone()));
     tasks.run("people", people::run(lifecycle.clone()));
     tasks.run("sessions", sessions::run(lifecycle.clone(), sessions.clone()));
 }

@@ -280,6 +280,7 @@ impl Sessions {
 
     fn way(&self, request: &Request, user: &UserId, size: Size, term: &str) -> Result<Way, Error> {
         let now = self.0.lifecycle.now();
+        self.0.lifecycle.check_runs(&request.asked.resource)?;
         match &request.asked.access {
             Access::JustInTime { .. } => {
                 request.permit(user, now)?;

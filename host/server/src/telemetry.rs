@@ -124,7 +124,7 @@ pub fn evaluated(policy: &PolicyName, took: Duration, fuel_used: u64, fault: Opt
     }
 }
 
-/// Counts a request that nobody who can vote now could get approved.
+/// Counts a request that nobody can approve any more, or could from the beginning.
 pub fn nobody_can_approve() {
     METRICS.hopeless.inc();
 }
@@ -238,7 +238,7 @@ impl Metrics {
         registry.register("evaluation_faults", "Evaluations without an answer", metrics.faults.clone());
         registry.register(
             "requests_nobody_can_approve",
-            "Requests that nobody could get approved when they were made",
+            "Times that a request came to be one that nobody can approve",
             metrics.hopeless.clone(),
         );
         registry.register("facts", "Questions to the sources of facts", metrics.facts.clone());

@@ -92,12 +92,12 @@ pub enum State {
         /// From when to when it was.
         grant: Grant,
     },
-    /// The approved command was started.
+    /// The approved command was started, or what was approved was carried out.
     Executed {
         /// How it was approved.
         approval: Box<Approval>,
-        /// The session that ran it.
-        session: SessionId,
+        /// The session that ran it; none where there was nothing to run.
+        session: Option<SessionId>,
         /// When.
         at: Timestamp,
     },
@@ -129,9 +129,10 @@ impl State {
             | Happened::RequestRejected { .. }
             | Happened::RequestCancelled
             | Happened::RequestTimedOut => matches!(self, Self::Pending),
-            Happened::RequestRevoked { .. } | Happened::RequestExpired | Happened::CommandStarted { .. } => {
-                matches!(self, Self::Approved { .. })
-            }
+            Happened::RequestRevoked { .. }
+            | Happened::RequestExpired
+            | Happened::CommandStarted { .. }
+            | Happened::ActivationCarriedOut { .. } => matches!(self, Self::Approved { .. }),
             Happened::SessionOpened { .. }
             | Happened::SessionCarried { .. }
             | Happened::SessionEnded { .. }
@@ -227,6 +228,7 @@ impl Request {
                 votes: Vec::new(),
                 decision: None,
                 record: None,
+                unanswered: None,
                 state: State::Pending,
                 revision: 0,
             },
@@ -237,11 +239,13 @@ impl Request {
             return None;
         }
         match happened {
-            Happened::RequestSubmitted { .. } | Happened::VoteRefused { .. } => {}
+            Happened::RequestSubmitted { .. } | Happened::VoteRefused { fault: None, .. } => {}
+            Happened::VoteRefused { fault, .. } => request.unanswered.clone_from(fault),
             Happened::VoteCast { vote } => request.votes.push(vote.clone()),
             Happened::RequestDecided { decision, record } => {
                 request.decision = Some(decision.clone());
                 request.record = Some(*record);
+                request.unanswered = None;
             }
             Happened::RequestApproved { approval, grant } => {
                 request.state = State::Approved { approval: approval.clone(), grant: *grant };
@@ -266,7 +270,13 @@ impl Request {
             },
             Happened::CommandStarted { session } => match request.state {
                 State::Approved { approval, .. } => {
-                    request.state = State::Executed { approval, session: session.clone(), at: *at };
+                    request.state = State::Executed { approval, session: Some(session.clone()), at: *at };
+                }
+                _ => return None,
+            },
+            Happened::ActivationCarriedOut { .. } => match request.state {
+                State::Approved { approval, .. } => {
+                    request.state = State::Executed { approval, session: None, at: *at };
                 }
                 _ => return None,
             },

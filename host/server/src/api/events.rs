@@ -29,7 +29,7 @@ use super::requests::visible;
 use crate::app::App;
 use crate::identity;
 use crate::ledger::{EntryFilter, Order};
-use crate::lifecycle::{Lifecycle, RequestView};
+use crate::lifecycle::{Lifecycle, RequestView, Stuck};
 
 /// How often something is said where nothing happens.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -127,19 +127,28 @@ pub(super) struct Changed {
     revision: u64,
 }
 
+/// What was told of a request last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    revision: u64,
+    /// Whether nobody could approve it.
+    stuck: bool,
+}
+
 /// What both kinds of stream wait with.
 struct Watch {
     app: App,
     session: identity::SignedIn,
     head: watch::Receiver<u64>,
+    stuck: watch::Receiver<Stuck>,
     ends: Instant,
     _place: Place,
 }
 
 /// A request as it changes (server-sent events)
 ///
-/// Event `request` with the request as data: one at once, one for each change. The
-/// stream ends with the state that is final, after an hour, or when the token ends.
+/// Event `request` with the request as data: one at once, one for each change, also where
+/// nobody can approve it any more, or somebody can again. The stream ends with the state that is final, after an hour, or when the token ends.
 #[utoipa::path(get, path = "/api/requests/{id}/events", tag = "requests", security(("token" = [])),
     params(("id" = String, Path, description = "Which")),
     responses((status = 200, body = RequestView, content_type = "text/event-stream")))]
@@ -154,10 +163,10 @@ pub(super) async fn request(
         let id = id.clone();
         async move {
             let (mut watch, seen) = at?;
-            let (view, is_final) = watch.next_view(&id, seen).await?;
-            let revision = view.revision;
-            let event = Event::default().event("request").id(revision.to_string()).json_data(view).ok()?;
-            let next = (!is_final).then_some((watch, Some(revision)));
+            let (view, seen, is_final) = watch.next_view(&id, seen).await?;
+            let id = view.revision.to_string();
+            let event = Event::default().event("request").id(id).json_data(view).ok()?;
+            let next = (!is_final).then_some((watch, Some(seen)));
             Some((Ok(event), next))
         }
     });
@@ -210,26 +219,33 @@ impl Watch {
         let place = place.ok_or_else(|| Problem::unavailable("too many event streams; close some"))?;
         let mut head = app.ledger.head();
         head.mark_unchanged();
-        Ok(Self { app, session, head, ends: Instant::now() + LIFE, _place: place })
+        let mut stuck = app.lifecycle.stuck();
+        stuck.mark_unchanged();
+        Ok(Self { app, session, head, stuck, ends: Instant::now() + LIFE, _place: place })
     }
 
     /// The request as soon as it is not the one that was seen, and whether it is
     /// final; none where the stream ends.
-    async fn next_view(&mut self, id: &RequestId, seen: Option<u64>) -> Option<(RequestView, bool)> {
+    async fn next_view(&mut self, id: &RequestId, seen: Option<Seen>) -> Option<(RequestView, Seen, bool)> {
         if seen.is_some() {
             tokio::time::sleep(BREATH).await;
         }
+        let mut stuck = self.stuck.clone();
         loop {
             let user = self.reader()?;
             let request = self.app.ledger.request(id).ok().flatten()?;
             if !Lifecycle::may_see(&request, &user) {
                 return None;
             }
-            if seen != Some(request.revision) {
+            let now = Seen { revision: request.revision, stuck: stuck.borrow_and_update().contains(id) };
+            if seen != Some(now) {
                 let is_final = request.ended_at().is_some();
-                return Some((self.app.lifecycle.view(&request).ok()?, is_final));
+                return Some((self.app.lifecycle.view(&request).ok()?, now, is_final));
             }
-            self.grown().await?;
+            tokio::select! {
+                grown = self.grown() => grown?,
+                changed = stuck.changed() => changed.ok()?,
+            }
         }
     }
 

@@ -92,6 +92,9 @@ fn gauges(app: &App) -> Result<String, Problem> {
         requests.push((format!("{{state=\"{state}\"}}"), found.total));
     }
     gauge(&mut text, "quorate_requests", "Requests in each state.", &requests);
+    let stuck = app.lifecycle.stuck().borrow().len() as u64;
+    let help = "Requests that wait and that nobody can approve as things are.";
+    gauge(&mut text, "quorate_requests_stuck", help, &one(stuck));
     let open = app.ledger.open_sessions()?.len() as u64;
     gauge(&mut text, "quorate_sessions_open", "Sessions that are open.", &one(open));
     let size = app.ledger.size()?;

@@ -1,5 +1,7 @@
 //! Lists of requests: what waits for me, what is mine, what I may see.
 
+use std::cell::RefCell;
+
 use axum::Json;
 use axum::extract::State;
 use quorate_core::Timestamp;
@@ -42,6 +44,8 @@ pub(super) struct RequestQuery {
     access_type: Option<AccessType>,
     /// With this in the reason or the id.
     text: Option<String>,
+    /// Only those that nobody can approve as things are; or only others.
+    nobody_can_approve: Option<bool>,
     /// Asked at this time or later.
     #[param(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
@@ -72,7 +76,8 @@ pub(super) enum Inbox {
 /// Auditors and admins see all of them; everybody else sees their own, and those
 /// that they may vote or have voted on. For them `total` counts among the newest
 /// 5,000 that fit the filters, and a page may have fewer items than its limit, or none,
-/// and a `next` all the same: the list ends where there is no `next`.
+/// and a `next` all the same: the list ends where there is no `next`. So it is for everybody
+/// with `nobody_can_approve`, for which requests are looked at one by one.
 #[utoipa::path(get, path = "/api/requests", tag = "requests", security(("token" = [])), params(RequestQuery),
     responses((status = 200, body = Listed<RequestView>)))]
 pub(super) async fn list(
@@ -85,7 +90,21 @@ pub(super) async fn list(
         query.cursor.as_deref().map(str::parse).transpose().map_err(|_| bad_cursor())?;
     let filter = query.filter(&user)?;
     let work = move || {
-        let found = find(&app.ledger, &filter, query.inbox, &user, Page { after, limit })?;
+        let hopeless = query.nobody_can_approve.map(|wanted| (wanted, app.lifecycle.voters()));
+        let hopeless = match hopeless {
+            Some((wanted, voters)) => Some((wanted, RefCell::new(voters?))),
+            None => None,
+        };
+        let fits = |request: &Request| {
+            hopeless
+                .as_ref()
+                .is_none_or(|(wanted, voters)| voters.borrow_mut().cannot_approve(request) == *wanted)
+        };
+        let page = Page { after, limit };
+        let found = match &hopeless {
+            None => find(&app.ledger, &filter, query.inbox, &user, page)?,
+            Some(_) => scan(&app.ledger, &filter, query.inbox, &user, page, fits)?,
+        };
         let items = app.lifecycle.views(&found.items)?;
         let next = found.next.map(|cursor| cursor.to_string());
         Ok(Json(Listed { items, next, total: found.total }))
@@ -113,6 +132,10 @@ impl RequestQuery {
             Inbox::Mine => requester = Some(user.id.clone()),
             Inbox::Waiting => states = vec!["PENDING".to_owned()],
         }
+        if self.nobody_can_approve == Some(true) && states.is_empty() {
+            // No other is waited for.
+            states = vec!["PENDING".to_owned()];
+        }
         Ok(RequestFilter {
             states,
             requester,
@@ -133,16 +156,28 @@ fn find(
     user: &User,
     page: Page,
 ) -> Result<Paged<Request>, Problem> {
+    if inbox == Inbox::Mine || (inbox == Inbox::All && user.is_auditor()) {
+        return Ok(ledger.find_requests(filter, page)?);
+    }
+    scan(ledger, filter, inbox, user, page, |_| true)
+}
+
+/// The same where each has to be looked at; those that are not `fit` are left out.
+fn scan(
+    ledger: &Ledger,
+    filter: &RequestFilter,
+    inbox: Inbox,
+    user: &User,
+    page: Page,
+    fits: impl Fn(&Request) -> bool,
+) -> Result<Paged<Request>, Problem> {
     let person = user.principal();
     let shown = |request: &Request| match inbox {
         Inbox::Waiting => waits_for(request, &person),
         Inbox::Mine => true,
         Inbox::All => Lifecycle::may_see(request, user),
     };
-    if inbox == Inbox::Mine || (inbox == Inbox::All && user.is_auditor()) {
-        return Ok(ledger.find_requests(filter, page)?);
-    }
-    Ok(ledger.scan_requests(filter, page, LOOKED_AT_MAX, shown)?)
+    Ok(ledger.scan_requests(filter, page, LOOKED_AT_MAX, |request| shown(request) && fits(request))?)
 }
 
 /// Whether `person` could vote on the request now.

@@ -11,6 +11,7 @@ use utoipa::IntoParams;
 use super::access::SignedIn;
 use super::body::{Path, Query};
 use super::problem::Problem;
+use super::requests::visible;
 use crate::agent::Size;
 use crate::app::App;
 use crate::session::wire::{FRAME_BYTES_MAX, PROTOCOL};
@@ -53,6 +54,7 @@ pub(super) async fn open(
     let size = Size::default();
     let size = Size::new(terminal.rows.unwrap_or(size.rows()), terminal.cols.unwrap_or(size.columns()));
     let term = terminal.term.unwrap_or_default();
+    visible(&app, &caller.user, &id)?;
     let (slot, way) = app.sessions.prepare(&id, &caller.user.id, size, &term).await?;
     let upgrade = upgrade.map_err(|error| {
         Problem::bad_request(format!("sessions are opened over a WebSocket: {}", error.body_text()))

@@ -1,4 +1,6 @@
 //! Policies in operation: what is loaded, which version decides.
+//!
+//! Not here: how another one comes to decide ([`super::activations`]).
 
 use axum::Json;
 use axum::extract::State;
@@ -7,15 +9,15 @@ use axum::response::Response;
 use quorate_core::Timestamp;
 use quorate_core::entry::Actor;
 use quorate_core::ids::{Digest, PolicyName};
-use quorate_core::policy::{Demand, Policy, Stage, Transition, Version};
+use quorate_core::policy::{Policy, Stage, Transition, Version};
 use quorate_core::refused::Refused;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::{Admin, Auditor};
-use super::answer::{Done, done};
-use super::body::{Input, Path, Query, Raw};
+use super::answer::done;
+use super::body::{Path, Query, Raw};
 use super::page::{Listed, cut};
 use super::problem::Problem;
 use crate::app::App;
@@ -77,6 +79,17 @@ pub(super) struct TransitionView {
     at: Timestamp,
     /// Why; may be empty.
     reason: String,
+    /// Who approved it; none: it needed no approval.
+    approved: Option<ApprovedView>,
+}
+
+/// Who approved an activation.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ApprovedView {
+    /// Under which request.
+    request: String,
+    /// Whose approvals were on record.
+    approvers: Vec<String>,
 }
 
 /// Something that should hold of a policy.
@@ -102,6 +115,8 @@ pub(super) struct ActivationView {
     at: Timestamp,
     /// Why; may be empty.
     reason: String,
+    /// Who approved it; none: it needed no approval.
+    approved: Option<ApprovedView>,
 }
 
 /// A policy with what its author and its operator need to know.
@@ -147,7 +162,16 @@ impl VersionView {
 impl TransitionView {
     fn of(one: &Transition) -> Self {
         let (to, by) = (one.to.as_str().to_owned(), one.by.to_string());
-        Self { to, by, at: one.at, reason: one.reason.clone() }
+        Self { to, by, at: one.at, reason: one.reason.clone(), approved: ApprovedView::of(one) }
+    }
+}
+
+impl ApprovedView {
+    fn of(one: &Transition) -> Option<Self> {
+        one.approved.as_ref().map(|approved| Self {
+            request: approved.request.to_string(),
+            approvers: approved.approvers.iter().map(ToString::to_string).collect(),
+        })
     }
 }
 
@@ -160,6 +184,7 @@ impl PolicyView {
             by: one.by.to_string(),
             at: one.at,
             reason: one.reason.clone(),
+            approved: ApprovedView::of(one),
         });
         Self {
             name: policy.name.to_string(),
@@ -172,32 +197,6 @@ impl PolicyView {
             revision: policy.revision,
         }
     }
-}
-
-/// Which version is to decide.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ActivateBody {
-    /// Its digest, or a beginning of it that is long enough: 8 digits or more.
-    digest: String,
-    /// Why.
-    #[serde(default)]
-    reason: String,
-    /// Only if it is the policy's shadow and was tried on so many decisions.
-    #[serde(default)]
-    min_samples: u64,
-    /// Only if it is the policy's shadow, and each difference and fault is accepted.
-    #[serde(default)]
-    no_differences: bool,
-}
-
-/// Why the version before is to decide again.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RollBackBody {
-    /// Why.
-    #[serde(default)]
-    reason: String,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -267,7 +266,8 @@ pub(super) async fn schema(
 /// Load a component
 ///
 /// The body is the component itself. It is checked, compiled and started once
-/// before anything changes; with `activate` it decides from then on.
+/// before anything changes; with `activate` it decides from then on. Where somebody else has to
+/// approve that, it is refused with `approval-needed` and nothing is loaded: load it without.
 #[utoipa::path(post, path = "/api/policies/{name}/versions", tag = "policies", security(("token" = ["admin"])),
     params(("name" = String, Path, description = "Under which name"), LoadQuery),
     request_body(content = inline(Vec<u8>), content_type = "application/wasm"),
@@ -293,39 +293,6 @@ pub(super) async fn load(
         policy: PolicyView::of(&policy, &app),
     };
     Ok(loaded.map(view).with_status(StatusCode::CREATED))
-}
-
-/// Let another version decide
-///
-/// Requests that wait are decided again; open access is not touched.
-#[utoipa::path(post, path = "/api/policies/{name}/activate", tag = "policies", security(("token" = ["admin"])),
-    params(("name" = String, Path, description = "Which")), request_body = ActivateBody,
-    responses((status = 200, body = PolicyView)))]
-pub(super) async fn activate(
-    Admin(by): Admin,
-    State(app): State<App>,
-    Path(name): Path<PolicyName>,
-    Input { body, key }: Input<ActivateBody>,
-) -> Result<Done<PolicyView>, Problem> {
-    let digest = resolve(&find(&app, name.as_str())?, &body.digest)?;
-    let by = Actor::User(by.id);
-    let demand = Demand { samples_min: body.min_samples, no_differences: body.no_differences };
-    let activated = app.lifecycle.activate_policy(&name, digest, (body.reason, demand), by, key).await;
-    Ok(done(activated, |name| find(&app, name))?.map(|policy| PolicyView::of(&policy, &app)))
-}
-
-/// Let the version before decide again
-#[utoipa::path(post, path = "/api/policies/{name}/rollback", tag = "policies", security(("token" = ["admin"])),
-    params(("name" = String, Path, description = "Which")), request_body = RollBackBody,
-    responses((status = 200, body = PolicyView)))]
-pub(super) async fn roll_back(
-    Admin(by): Admin,
-    State(app): State<App>,
-    Path(name): Path<PolicyName>,
-    Input { body, key }: Input<RollBackBody>,
-) -> Result<Done<PolicyView>, Problem> {
-    let back = app.lifecycle.roll_back_policy(&name, body.reason, Actor::User(by.id), key).await;
-    Ok(done(back, |name| find(&app, name))?.map(|policy| PolicyView::of(&policy, &app)))
 }
 
 /// The one version whose digest begins with `prefix`.

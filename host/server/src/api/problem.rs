@@ -167,6 +167,7 @@ fn status_of(refused: &Refused) -> StatusCode {
         | Refused::NotRequester
         | Refused::NotRevoker
         | Refused::NotYours
+        | Refused::OnlyActivations { .. }
         | Refused::Inactive { .. } => StatusCode::FORBIDDEN,
         // Without `Retry-After`: nobody knows when people will have decided.
         Refused::TooManyPending { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -186,6 +187,10 @@ fn status_of(refused: &Refused) -> StatusCode {
         | Refused::NotShadowed { .. }
         | Refused::TooFewSamples { .. }
         | Refused::Unexplained { .. }
+        | Refused::ApprovalNeeded { .. }
+        | Refused::ApprovalNotNeeded
+        | Refused::NoWayToApprove { .. }
+        | Refused::NobodyApproved { .. }
         | Refused::SessionEnded => StatusCode::CONFLICT,
     }
 }
@@ -222,7 +227,7 @@ impl From<lifecycle::Error> for Problem {
                 "this Idempotency-Key was used for another request, or for one with a password or secret in it before \
                  the gateway was started again; choose a new one",
             ),
-            Error::Busy => Self::unavailable(error.to_string()),
+            Error::Busy | Error::ShadowBehind => Self::unavailable(error.to_string()),
             Error::Full => Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage-full", error.to_string()),
             Error::Wanting(_) => Self::internal(&error),
             Error::Failed(error) => Self::internal(&format!("{error:#}")),

@@ -7,6 +7,7 @@ use axum::response::Response;
 use quorate_core::duration::AccessDuration;
 use quorate_core::ids::{RequestId, ResourceName};
 use quorate_core::input::{Choice, Command};
+use quorate_core::refused::Refused;
 use quorate_core::request::Request;
 use quorate_core::user::User;
 use serde::Deserialize;
@@ -20,7 +21,7 @@ use super::page::{Listed, limit};
 use super::problem::Problem;
 use crate::app::App;
 use crate::ledger::{EntryFilter, Order};
-use crate::lifecycle::{Ask, AskedAccess, Ballot, Explanation, Lifecycle, RequestView, WhatItTakes};
+use crate::lifecycle::{self, Ask, AskedAccess, Ballot, Explanation, Lifecycle, RequestView, WhatItTakes};
 
 /// What somebody asks for: a time window, or with `command` one run of one command.
 #[derive(Deserialize, ToSchema)]
@@ -110,8 +111,12 @@ pub(super) async fn submit(
         (duration, None) => AskedAccess::JustInTime(duration.unwrap_or_default()),
     };
     let ask = Ask { resource: body.resource, access, reason: body.reason };
-    let find = |id: &str| Ok(app.lifecycle.view(&find(&app, id)?)?);
-    let made = done(app.lifecycle.submit(&user.id, ask, key).await, find)?;
+    made(&app, app.lifecycle.submit(&user.id, ask, key).await)
+}
+
+/// The request that was made, now or before.
+pub(super) fn made(app: &App, asked: Result<RequestView, lifecycle::Error>) -> Result<Response, Problem> {
+    let made = done(asked, |id| Ok(app.lifecycle.view(&find(app, id)?)?))?;
     let place = format!("/api/requests/{}", made.thing.id);
     let mut response = made.with_status(StatusCode::CREATED);
     if let Ok(place) = HeaderValue::from_str(&place) {
@@ -192,6 +197,12 @@ pub(super) async fn vote(
     let VoteBody { choice, forced, comment } = body;
     let ballot = Ballot { choice, forced, comment };
     let voted = app.lifecycle.vote(&id, &user.id, ballot, key).await;
+    // Asked afterwards, since the vote is judged by the rules as they are now. Where a policy
+    // does not answer, nobody knows whose vote would count.
+    if matches!(&voted, Err(lifecycle::Error::Refused(refused)) if !matches!(refused, Refused::NoAnswer { .. }))
+    {
+        visible(&app, &user, &id)?;
+    }
     view(&app, done(voted, |id| find(&app, id))?)
 }
 
@@ -205,6 +216,7 @@ pub(super) async fn cancel(
     Path(id): Path<RequestId>,
     Input { key, .. }: Input<Nothing>,
 ) -> Result<Done<RequestView>, Problem> {
+    visible(&app, &user, &id)?;
     let cancelled = app.lifecycle.cancel(&id, &user.id, key).await;
     view(&app, done(cancelled, |id| find(&app, id))?)
 }
@@ -221,6 +233,7 @@ pub(super) async fn revoke(
     Path(id): Path<RequestId>,
     Input { body, key }: Input<RevokeBody>,
 ) -> Result<Done<RequestView>, Problem> {
+    visible(&app, &user, &id)?;
     let revoked = app.lifecycle.revoke(&id, &user.id, body.reason, key).await;
     view(&app, done(revoked, |id| find(&app, id))?)
 }

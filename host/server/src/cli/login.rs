@@ -106,7 +106,7 @@ impl Setup {
         let password = new_password(context, self.password_stdin, &user)?;
         let body =
             json!({"setup_token": setup_token, "user": user, "password": password, "email": self.email});
-        let answer = gateway.post(&["setup"], body).await?;
+        let answer = gateway.post(&["setup"], body).await.map_err(wrong_setup_token)?;
         signed_in(context, &store, &gateway, &answer)
     }
 
@@ -184,6 +184,15 @@ fn wrong_password(failure: Failure) -> Failure {
     if failure.code() == Some("unauthenticated") {
         let message = "the user name or the password is wrong".to_owned();
         return Failure { exit: Exit::Refused, message, ..failure };
+    }
+    failure
+}
+
+fn wrong_setup_token(failure: Failure) -> Failure {
+    if failure.code() == Some("unauthenticated") {
+        let message =
+            "the set-up token is wrong: give the one that the gateway printed when it was last started";
+        return Failure { exit: Exit::Refused, message: message.to_owned(), ..failure };
     }
     failure
 }

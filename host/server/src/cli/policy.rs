@@ -1,6 +1,7 @@
 //! `quorate policy`: make a policy, look into a component, try it, load it, switch to it
 //! and back.
 
+mod activate;
 mod backtest;
 mod bench;
 pub(super) mod build;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use quorate_core::ids::{Digest, PolicyName};
+use quorate_core::policy::Demand;
 use quorate_policy::{Limits, Runtime};
 use serde_json::{Value, json};
 
@@ -70,8 +72,7 @@ pub(super) enum Policy {
     Stage(Stage),
     #[command(subcommand)]
     Shadow(shadow::Shadow),
-    /// Make another version decide
-    Activate(Activate),
+    Activate(activate::Activate),
     /// Make the version decide that decided before
     Rollback(Rollback),
     /// Say what a component is: a file here, or a policy on the gateway
@@ -94,25 +95,9 @@ pub(super) struct Load {
     /// Why it is activated, for the record
     #[arg(long, short, default_value = "", hide_default_value = true, requires = "activate")]
     pub(super) reason: String,
-}
-
-/// A version to be made active.
-#[derive(Debug, Args)]
-pub(super) struct Activate {
-    /// The policy's name
-    pub(super) name: PolicyName,
-    /// The version's digest, or the first 8 or more of its digits
-    #[arg(value_parser = digest_prefix)]
-    pub(super) digest: String,
-    /// Why, for the record
-    #[arg(long, short, default_value = "", hide_default_value = true)]
-    pub(super) reason: String,
-    /// Only if it is the shadow and was tried on so many decisions
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    pub(super) min_samples: u64,
-    /// Only if it is the shadow, and each of its differences and faults was accepted
-    #[arg(long)]
-    pub(super) no_differences: bool,
+    /// Where somebody has to approve that it decides: load it, ask, print the id of the request, and exit
+    #[arg(long, requires = "activate")]
+    pub(super) no_wait: bool,
 }
 
 /// A version to be put forward.
@@ -185,17 +170,7 @@ impl Policy {
                 })
             }
             Self::Shadow(shadow) => shadow.run(context).await,
-            Self::Activate(Activate { name, digest, reason, min_samples, no_differences }) => {
-                let path = ["policies", name.as_str(), "activate"];
-                let body = json!({
-                    "digest": digest, "reason": reason,
-                    "min_samples": min_samples, "no_differences": no_differences,
-                });
-                let answer = context.gateway()?.post(&path, body).await?;
-                context.screen.result(answer.raw(), || {
-                    format!("version {} of policy {name} decides now\n", short(&digest))
-                })
-            }
+            Self::Activate(activate) => activate.run(context).await,
             Self::Rollback(Rollback { name, reason }) => {
                 let path = ["policies", name.as_str(), "rollback"];
                 let answer = context.gateway()?.post(&path, json!({"reason": reason})).await?;
@@ -217,10 +192,23 @@ impl Load {
         let digest = Digest::of(&bytes);
         let mut query = vec![("activate", self.activate.to_string())];
         if !self.reason.is_empty() {
-            query.push(("reason", self.reason));
+            query.push(("reason", self.reason.clone()));
         }
         let path = ["policies", self.name.as_str(), "versions"];
-        let answer = gateway.upload(&path, query, bytes).await?;
+        let answer = match gateway.upload(&path, query, bytes.clone()).await {
+            Err(failure) if failure.code() == Some(activate::NEEDED) => {
+                match gateway.upload(&path, Vec::new(), bytes).await {
+                    // It was loaded before; whether it decides is said below.
+                    Err(failure) if failure.code() == Some("already-active") => {}
+                    loaded => drop(loaded?),
+                }
+                context.screen.say(&format!("version {} of policy {} is loaded", digest.short(), self.name));
+                let (name, digest, reason) = (self.name, digest.to_string(), self.reason);
+                let wanted = activate::Wanted { name, digest, reason, demand: Demand::default() };
+                return activate::ask(context, gateway, &wanted, self.no_wait).await;
+            }
+            answer => answer?,
+        };
         let what = if self.activate { "loaded, and decides now" } else { "loaded; it decides nothing yet" };
         let next = if self.activate {
             String::new()

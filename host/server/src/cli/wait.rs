@@ -48,8 +48,18 @@ pub(super) async fn submit(
     body: Value,
     interrupt: &mut Interrupt,
 ) -> Result<Answer, Failure> {
+    submit_to(gateway, &["requests"], body, interrupt).await
+}
+
+/// The same where requests of one kind are made.
+pub(super) async fn submit_to(
+    gateway: &Gateway,
+    path: &[&str],
+    body: Value,
+    interrupt: &mut Interrupt,
+) -> Result<Answer, Failure> {
     tokio::select! {
-        answer = gateway.post(&["requests"], body) => answer,
+        answer = gateway.post(path, body) => answer,
         () = interrupt.pressed() => Err(Failure::new(
             Exit::Cancelled,
             "interrupted before the gateway answered: `quorate requests list --inbox mine` says whether the request was made",
@@ -277,6 +287,9 @@ impl<'a> Progress<'a> {
             let comment = if vote.comment.is_empty() { String::new() } else { format!(": {}", vote.comment) };
             let choice = if vote.choice == "approve" { "approves" } else { "rejects" };
             self.line(&format!("{} {choice}{comment}", vote.voter));
+        }
+        if before.nobody_can_approve && !after.nobody_can_approve && after.is_pending() {
+            self.line("note: it can be approved again");
         }
         let news = after.warnings();
         for warning in news.iter().filter(|warning| !before.warnings().contains(warning)) {

@@ -29,6 +29,15 @@ pub(super) fn block(text: &str) -> String {
     lines.concat()
 }
 
+/// The name that was probably meant.
+pub(super) fn nearest<'a>(given: &str, names: &[&'a str]) -> Option<&'a str> {
+    let scored = names.iter().map(|name| (strsim::jaro_winkler(given, name), *name));
+    scored
+        .filter(|(score, _)| *score > 0.8)
+        .max_by(|one, other| one.0.total_cmp(&other.0))
+        .map(|(_, name)| name)
+}
+
 /// Every text in `value`, names of fields included, cleaned.
 pub(super) fn clean_value(value: &Value) -> Value {
     match value {

@@ -9,6 +9,9 @@ use quorate_core::ids::{Digest, ResourceName, UserId};
 /// How long an idempotency key is known, in hours.
 pub const KEY_HOURS: i64 = 24;
 
+/// The type of an entry that says what the policies decided.
+const DECIDED: &str = "request-decided";
+
 /// How long a token is known after it has expired, in days: so long, whoever uses it is
 /// told that it has expired, and not that there is none.
 pub const TOKEN_DAYS_KEPT: i64 = 30;
@@ -69,12 +72,15 @@ pub struct Basis {
     pub head: u64,
     /// The streams, besides those of the rules.
     pub streams: Vec<Stream>,
+    /// Whether any later decision of the policies takes the ground away too.
+    pub decisions: bool,
 }
 
 impl Basis {
-    /// Whether a later entry of `stream` takes the ground away.
-    pub(super) fn includes(&self, stream: &str) -> bool {
-        stream.split_once('/').is_some_and(|(kind, _)| kind == Kind::Rule.as_str())
+    /// Whether a later entry of `stream` that is of this type takes the ground away.
+    pub(super) fn includes(&self, stream: &str, kind: &str) -> bool {
+        (self.decisions && kind == DECIDED)
+            || stream.split_once('/').is_some_and(|(kind, _)| kind == Kind::Rule.as_str())
             || self.streams.iter().any(|one| one.to_string() == stream)
     }
 }

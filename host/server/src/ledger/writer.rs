@@ -243,10 +243,10 @@ fn check_guard(connection: &Connection, guard: &Guard, entries: &[Entry]) -> Res
 }
 
 fn check_basis(connection: &Connection, basis: &Basis) -> Result<(), Stop> {
-    let mut later = connection.prepare_cached("SELECT stream FROM entries WHERE seq > ?1")?;
+    let mut later = connection.prepare_cached("SELECT stream, type FROM entries WHERE seq > ?1")?;
     let mut rows = later.query([int(basis.head)])?;
     while let Some(row) = rows.next()? {
-        if basis.includes(&row.get::<_, String>(0)?) {
+        if basis.includes(&row.get::<_, String>(0)?, &row.get::<_, String>(1)?) {
             return Err(Stop::Refused(AppendError::Conflict));
         }
     }

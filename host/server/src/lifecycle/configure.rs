@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_core::decision::{Decision, PolicyFinding};
 use quorate_core::duration::AccessDuration;
-use quorate_core::entry::{Actor, Stream, View};
+use quorate_core::entry::{Actor, Kind, Stream, View};
 use quorate_core::ids::{Digest, GroupName, ResourceName, RuleName, UserId};
 use quorate_core::input::{Access, Command, Input, Principal};
 use quorate_core::people::can_be_met;
@@ -41,7 +41,7 @@ impl Lifecycle {
             let others = inner.able_to_sign_in(others, now)?.len();
             let step = user::save(&id, before.as_ref(), profile.clone(), others, by.clone(), now)?;
             let revision = before.as_ref().map_or(0, |user| user.revision);
-            let after = follow(before.map(|user| View::User(Box::new(user))), revision, &step)?;
+            let after = follow(before.map(|user| View::User(Box::new(user))), revision, Kind::User, &step)?;
             let Some(View::User(saved)) = after else { return Err(nothing_planned()) };
             let mut append = Append::from(match &password {
                 None => step,

@@ -59,7 +59,7 @@ pub(super) struct Deciders {
 impl Inner {
     /// What holds now: taken before anything is read that a decision rests on.
     pub(super) fn basis(&self) -> Basis {
-        Basis { head: *self.ledger.head().borrow(), streams: Vec::new() }
+        Basis { head: *self.ledger.head().borrow(), streams: Vec::new(), decisions: false }
     }
 
     pub(super) fn evaluate(

@@ -4,14 +4,22 @@
 use std::collections::BTreeMap;
 
 use quorate_core::Timestamp;
-use quorate_core::entry::{Actor, Step, View};
-use quorate_core::ids::{Digest, PolicyName};
-use quorate_core::policy::{self, Demand, Policy, Version};
+use quorate_core::entry::{Actor, Kind, Step, View};
+use quorate_core::ids::{Digest, PolicyName, RequestId};
+use quorate_core::policy::{self, Activation, Demand, Policy, Version};
 use quorate_core::refused::Refused;
 use quorate_policy::LoadError;
 
 use super::{Error, Idempotency, Inner, Lifecycle, Plan, follow, nothing_planned};
 use crate::ledger::Append;
+
+/// On whose word a version is made active.
+pub(super) enum Word {
+    /// That of whoever does it, and why.
+    Own(String),
+    /// That of those who approved this request.
+    Approved(RequestId),
+}
 
 impl Lifecycle {
     /// Brings the active set to what the ledger says, and adds the policies that
@@ -70,6 +78,9 @@ impl Lifecycle {
     ) -> Result<(Policy, Version), Error> {
         let inner = self.0.clone();
         let built_in = by == Actor::Gateway;
+        if activate.is_some() {
+            self.check_own_word(name, Digest::of(&component), &by)?;
+        }
         let (compiled, component) = tokio::task::spawn_blocking(move || {
             inner.load(&component, built_in).map(|compiled| (compiled, component))
         })
@@ -87,14 +98,15 @@ impl Lifecycle {
             self.check_key(key.as_ref())?;
             self.0.check_rules_accept(name, &compiled)?;
             if let Some(policy) = self.0.ledger.policy(name)? {
-                demand = self.demanded(&policy, version.digest, &by, demand).await?;
+                demand = self.demand(&policy, version.digest, &by, demand);
             }
         }
         let (policy_name, activates) = (name.clone(), activate.is_some());
         let answers = format!("policy/{name}");
         let made = version.clone();
+        let key = key.map(|key| key.answering(answers));
         let policy = self
-            .change(key.map(|key| key.answering(answers)), move |inner, now| {
+            .change_seen(name, demand, key, move |inner, now| {
                 inner.plan_load(&policy_name, &made, &component, (activate.as_deref(), demand), &by, now)
             })
             .await?
@@ -105,19 +117,21 @@ impl Lifecycle {
         Ok((policy, version))
     }
 
-    /// Lets another loaded version decide, if its shadow has seen what is demanded.
+    /// Lets another loaded version decide, if its shadow has seen what is demanded, and if
+    /// nobody else has to approve that.
     pub async fn activate_policy(
         &self,
-        name: &PolicyName,
-        digest: Digest,
-        (reason, demand): (String, Demand),
+        activation: Activation,
+        reason: String,
         by: Actor,
         key: Option<Idempotency>,
     ) -> Result<Policy, Error> {
-        self.switch(name, digest, (reason, demand), by, key).await
+        self.check_own_word(&activation.policy, activation.digest, &by)?;
+        self.switch(activation, Word::Own(reason), by, key).await
     }
 
-    /// Lets the version decide that decided before.
+    /// Lets the version decide that decided before. Nobody else has to approve that: it was
+    /// approved, or needed no approval, when it was made to decide, and going back cannot wait.
     pub async fn roll_back_policy(
         &self,
         name: &PolicyName,
@@ -127,56 +141,46 @@ impl Lifecycle {
     ) -> Result<Policy, Error> {
         let previous = self.0.policy(name)?.previous();
         let digest = previous.ok_or_else(|| Refused::NothingBefore { policy: name.clone() })?;
-        self.switch(name, digest, (reason, Demand::default()), by, key).await
+        let back = Activation { policy: name.clone(), digest, demand: Demand::default() };
+        self.switch(back, Word::Own(reason), by, key).await
     }
 
-    async fn switch(
+    pub(super) async fn switch(
         &self,
-        name: &PolicyName,
-        digest: Digest,
-        (reason, demand): (String, Demand),
+        activation: Activation,
+        word: Word,
         by: Actor,
         key: Option<Idempotency>,
     ) -> Result<Policy, Error> {
+        let Activation { policy: name, digest, demand } = activation.clone();
         self.check_key(key.as_ref())?;
         // Compiled before anything is appended: a version that does not load any
         // more changes nothing.
-        let Some(version) = self.0.policy(name)?.versions.into_iter().find(|one| one.digest == digest) else {
+        let Some(version) = self.0.policy(&name)?.versions.into_iter().find(|one| one.digest == digest)
+        else {
             return Err(Refused::Unknown { what: "policy version", name: digest.short() }.into());
         };
         let compiled = self.compile(version).await?;
         let _swapping = self.0.swapping.lock().await;
-        self.0.check_rules_accept(name, &compiled)?;
-        let demand = self.demanded(&self.0.policy(name)?, digest, &by, demand).await?;
-        let wanted = name.clone();
+        self.0.check_rules_accept(&name, &compiled)?;
+        let demand = self.demand(&self.0.policy(&name)?, digest, &by, demand);
         let answers = format!("policy/{name}");
+        let key = key.map(|key| key.answering(answers));
         let policy = self
-            .change(key.map(|key| key.answering(answers)), move |inner, now| {
-                let policy = inner.policy(&wanted)?;
-                let step = policy.activate(digest, reason.clone(), by.clone(), now)?;
-                inner.check_demand(&policy, digest, demand)?;
+            .change_seen(&name, demand, key, move |inner, now| {
+                let policy = inner.policy(&activation.policy)?;
+                let step = match &word {
+                    Word::Own(reason) => policy.activate(digest, reason.clone(), by.clone(), now)?,
+                    Word::Approved(request) => inner.carry_out(request, &activation, &policy, &by, now)?,
+                };
+                let basis = inner.check_demand(&policy, digest, demand)?;
                 let left = policy_after(Some(policy), &step)?;
-                Ok(Some(Plan::to(step, left)))
+                Ok(Some(Plan::to(Append { basis, ..Append::from(step) }, left)))
             })
             .await?
             .ok_or_else(nothing_planned)?;
-        self.put(name, &compiled);
+        self.put(&name, &compiled);
         Ok(policy)
-    }
-
-    /// What this activation demands; the shadow has then seen all there is to see.
-    async fn demanded(
-        &self,
-        policy: &Policy,
-        digest: Digest,
-        by: &Actor,
-        asked: Demand,
-    ) -> Result<Demand, Error> {
-        let demand = self.demand(policy, digest, by, asked);
-        if !demand.is_none() {
-            self.follow_shadow(&policy.name).await?;
-        }
-        Ok(demand)
     }
 
     fn put(&self, name: &PolicyName, compiled: &quorate_policy::Policy) {
@@ -206,13 +210,6 @@ impl Inner {
         if built_in { self.runtime.load_vouched(component) } else { self.runtime.load(component) }
     }
 
-    fn check_demand(&self, policy: &Policy, digest: Digest, demand: Demand) -> Result<(), Error> {
-        if demand.is_none() {
-            return Ok(());
-        }
-        Ok(demand.check(&policy.name, digest, self.seen_by_shadow(policy, digest)?)?)
-    }
-
     pub(super) fn policy(&self, name: &PolicyName) -> Result<Policy, Error> {
         let found = self.ledger.policy(name)?;
         found.ok_or_else(|| Error::NotFound { what: "policy", name: name.to_string() })
@@ -239,13 +236,13 @@ impl Inner {
             return Ok(load.map(|step| Plan::to(with_component(step, version, component), loaded)));
         };
         let switch = loaded.activate(version.digest, reason.to_owned(), by.clone(), now)?;
-        self.check_demand(&loaded, version.digest, demand)?;
+        let basis = self.check_demand(&loaded, version.digest, demand)?;
         let left = policy_after(Some(loaded), &switch)?;
         let append = match load {
             Some(load) => with_component(load.and(switch), version, component),
             None => Append::from(switch),
         };
-        Ok(Some(Plan::to(append, left)))
+        Ok(Some(Plan::to(Append { basis, ..append }, left)))
     }
 
     /// Every rule that uses the policy must go on having a config it accepts.
@@ -278,7 +275,8 @@ fn with_component(step: Step, version: &Version, component: &[u8]) -> Append {
 
 pub(super) fn policy_after(before: Option<Policy>, step: &Step) -> Result<Policy, Error> {
     let revision = before.as_ref().map_or(0, |policy| policy.revision);
-    match follow(before.map(|policy| View::Policy(Box::new(policy))), revision, step)? {
+    let before = before.map(|policy| View::Policy(Box::new(policy)));
+    match follow(before, revision, Kind::Policy, step)? {
         Some(View::Policy(policy)) => Ok(*policy),
         _ => Err(nothing_planned()),
     }

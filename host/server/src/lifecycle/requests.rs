@@ -14,7 +14,7 @@ use quorate_core::user::User;
 use super::facts::Gathered;
 use super::{Error, Idempotency, Inner, Lifecycle, Plan, RequestView, nothing_planned};
 use crate::ledger::Append;
-use crate::{random, telemetry};
+use crate::random;
 
 /// Refused votes of one person on one request that are recorded; more of them say
 /// nothing new, and could fill the disk.
@@ -59,6 +59,16 @@ impl Lifecycle {
         ask: Ask,
         key: Option<Idempotency>,
     ) -> Result<RequestView, Error> {
+        self.check_runs(&ask.resource)?;
+        self.submit_any(by, ask, key).await
+    }
+
+    pub(super) async fn submit_any(
+        &self,
+        by: &UserId,
+        ask: Ask,
+        key: Option<Idempotency>,
+    ) -> Result<RequestView, Error> {
         let id: RequestId = random::id()?.parse().map_err(anyhow::Error::new)?;
         let by = by.clone();
         let answers = format!("request/{id}");
@@ -67,10 +77,7 @@ impl Lifecycle {
         });
         let request = planned.await?.ok_or_else(nothing_planned)?;
         let view = self.view(&request)?;
-        if view.nobody_can_approve {
-            telemetry::nobody_can_approve();
-            tracing::warn!(request = %request.id, summary = view.summary, "nobody can approve a request");
-        }
+        self.note_stuck(&request, view.nobody_can_approve);
         Ok(view)
     }
 
@@ -278,16 +285,30 @@ impl Inner {
             Err(refused @ Refused::TooLong { .. }) => return Err(refused.into()),
             Err(refused) => return note(vote, refused),
         }
-        let evaluated = self.evaluate(&request.with_vote(vote.clone()), basis, now, gathered)?;
+        let evaluated = self.evaluate(&request.with_vote(vote.clone()), basis.clone(), now, gathered)?;
+        let fault = evaluated.ruling.decision.faults().first().cloned();
         let event = Event::Vote(Box::new(vote.clone()), Box::new(evaluated.ruling));
         match request.step(event, now) {
             Ok(step) => {
                 let left = after_step(Some(&request), &step)?;
                 Ok(Some(Plan::to(evaluated.ground.with(step), left)))
             }
-            Err(refused) => note(vote, refused),
+            Err(refused) => match fault.filter(|_| matches!(refused, Refused::NoAnswer { .. })) {
+                Some(fault) if !is_marked(&request) => {
+                    let without = self.evaluate(&request, basis, now, gathered)?;
+                    let step = request.note_unanswered(vote, &refused, fault, without.ruling, now);
+                    Ok(Some(Plan::refused(without.ground.with(step), refused)))
+                }
+                _ => note(vote, refused),
+            },
         }
     }
+}
+
+/// Whether it says already that a policy does not answer.
+fn is_marked(request: &Request) -> bool {
+    request.unanswered.is_some()
+        || request.decision.as_ref().is_some_and(|decision| !decision.faults().is_empty())
 }
 
 /// The request after a step that concerns it.

@@ -20,7 +20,9 @@ impl Lifecycle {
         let (id, by) = (id.clone(), by.clone());
         self.change(None, move |inner, now| {
             inner.active_user(&by)?;
-            let permit = inner.request(&id)?.permit(&by, now)?;
+            let request = inner.request(&id)?;
+            inner.check_runs(&request.asked.resource)?;
+            let permit = request.permit(&by, now)?;
             let step = Session::open(&permit, &session, now);
             let opened = session_after(None, &step)?;
             Ok(Some(Plan::to(step, opened)))
@@ -45,6 +47,7 @@ impl Lifecycle {
             inner.active_user(&by)?;
             let request = inner.request(&id)?;
             let name = &request.asked.resource;
+            inner.check_runs(name)?;
             let Some(resource) = inner.ledger.resource(name)? else {
                 return Err(Error::NotFound { what: "resource", name: name.to_string() });
             };

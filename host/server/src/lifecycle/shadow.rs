@@ -15,10 +15,13 @@ use utoipa::ToSchema;
 use super::policies::policy_after;
 use super::walk::{PAGE_POINTS_MAX, Slice};
 use super::{BacktestPage, Error, Flip, Idempotency, Inner, Lifecycle, Plan, nothing_planned};
-use crate::ledger::{PointFilter, ShadowCount, ShadowFound, ShadowStep};
+use crate::ledger::{Basis, Key, PointFilter, ShadowCount, ShadowFound, ShadowStep};
 
 /// Where there was nothing to see, so many entries later it is written down.
 const UNWRITTEN_MAX: u64 = 500;
+
+/// How often an activation waits for the shadow to see what was decided meanwhile.
+const ROUNDS_MAX: u32 = 100;
 
 /// How many differences a report lists.
 const LISTED_MAX: usize = 1000;
@@ -174,7 +177,7 @@ impl Lifecycle {
     }
 
     /// It compiles, starts, and every rule's config is one that it takes.
-    async fn check_candidate(&self, name: &PolicyName, digest: Digest) -> Result<(), Error> {
+    pub(super) async fn check_candidate(&self, name: &PolicyName, digest: Digest) -> Result<(), Error> {
         let policy = self.0.policy(name)?;
         if policy.last_of(digest).is_none() {
             return Err(Error::NotFound { what: "policy version", name: digest.short() });
@@ -221,6 +224,33 @@ impl Lifecycle {
             }
             self.0.ledger.keep_shadow(step).await?;
         }
+    }
+
+    /// Makes a change that demands something of the shadow of `name`: once that has seen all
+    /// there is to see, and again where the policies were asked in between.
+    pub(super) async fn change_seen<T, F>(
+        &self,
+        name: &PolicyName,
+        demand: Demand,
+        key: Option<Key>,
+        plan: F,
+    ) -> Result<Option<T>, Error>
+    where
+        T: Send + 'static,
+        F: Fn(&Inner, Timestamp) -> Result<Option<Plan<T>>, Error> + Send + Sync + 'static,
+    {
+        let plan = std::sync::Arc::new(plan);
+        for _ in 0..ROUNDS_MAX {
+            if !demand.is_none() {
+                self.follow_shadow(name).await?;
+            }
+            let plan = std::sync::Arc::clone(&plan);
+            match self.change(key.clone(), move |inner, now| plan(inner, now)).await {
+                Err(Error::ShadowBehind) => {}
+                done => return done,
+            }
+        }
+        Err(Error::Busy)
     }
 
     /// What the latest shadow of a policy has seen.
@@ -281,12 +311,35 @@ impl Inner {
         self.backtest_page(&kept, &Place { policy, rule: None }, &slice)
     }
 
-    /// What the shadow `digest`, if it goes on, has seen.
-    pub(super) fn seen_by_shadow(&self, policy: &Policy, digest: Digest) -> Result<Option<Seen>, Error> {
+    /// Refuses the version `digest` unless its shadow has seen what is demanded. Gives what
+    /// that rests on: no decision may come between this and the entry.
+    pub(super) fn check_demand(
+        &self,
+        policy: &Policy,
+        digest: Digest,
+        demand: Demand,
+    ) -> Result<Option<Basis>, Error> {
+        if demand.is_none() {
+            return Ok(None);
+        }
+        let basis = Basis { decisions: true, ..self.basis() };
+        demand.check(&policy.name, digest, self.seen_by_shadow(policy, digest)?)?;
+        Ok(Some(basis))
+    }
+
+    /// What the shadow `digest`, if it goes on, has seen; all of it, or
+    /// [`Error::ShadowBehind`].
+    fn seen_by_shadow(&self, policy: &Policy, digest: Digest) -> Result<Option<Seen>, Error> {
         let Some(shadow) = policy.shadowing().filter(|shadow| shadow.digest == digest) else {
             return Ok(None);
         };
-        let count = self.ledger.shadow_count(&policy.name, shadow.began)?.unwrap_or_default();
+        let count = self.ledger.shadow_count(&policy.name, shadow.began)?;
+        let (from, until) = self.stretch(&policy.name, shadow, count.as_ref())?;
+        let filter = PointFilter { policy: Some(policy.name.clone()), ..PointFilter::default() };
+        if !self.ledger.decision_points(&filter, from, until, 1)?.is_empty() {
+            return Err(Error::ShadowBehind);
+        }
+        let count = count.unwrap_or_default();
         let found = self.ledger.shadow_found(&policy.name, shadow.began)?;
         let (differences, faults) = unaccepted(shadow, &found);
         Ok(Some(Seen { samples: count.samples, differences, faults }))

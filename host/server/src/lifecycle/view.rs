@@ -1,17 +1,23 @@
 //! A request as people see it: what state it is in, what is missing and who can
 //! give it. The API answers with it and pages are made from it.
+//!
+//! Further in: what it waits for (`waiting`), what came of it (`outcome`).
+
+mod outcome;
+mod waiting;
 
 use quorate_core::Timestamp;
-use quorate_core::decision::{Combined, Waiting};
-use quorate_core::duration::AccessDuration;
-use quorate_core::entry::Actor;
-use quorate_core::ids::UserId;
 use quorate_core::input::{Choice, Principal, Vote};
-use quorate_core::people::{WayOut, ways_out};
 use quorate_core::request::{Access, Request, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use self::outcome::{Allowed, ApprovalView, approval, ended, granted};
+pub use self::outcome::{Ended, Granted};
+pub use self::waiting::WaitingView;
+use self::waiting::summary;
+
+use super::stuck::{may_vote, nobody_can_approve};
 use super::{Error, Inner, Lifecycle};
 
 /// A request as people see it.
@@ -81,28 +87,6 @@ pub struct CommandView {
     pub digest: String,
 }
 
-/// A window of access.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Granted {
-    /// When it began.
-    #[schema(value_type = String)]
-    pub from: Timestamp,
-    /// When it ends.
-    #[schema(value_type = String)]
-    pub until: Timestamp,
-    /// How long that is.
-    pub duration: String,
-}
-
-/// Less than was asked.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Allowed {
-    /// How long.
-    pub duration: String,
-    /// Who says so.
-    pub set_by: String,
-}
-
 /// A vote.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct VoteView {
@@ -119,37 +103,6 @@ pub struct VoteView {
     /// When.
     #[schema(value_type = String)]
     pub cast_at: Timestamp,
-}
-
-/// What one policy waits for.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct WaitingView {
-    /// Under which rule.
-    pub rule: String,
-    /// Which policy.
-    pub policy: String,
-    /// Any one of these is enough.
-    pub ways: Vec<WayView>,
-}
-
-/// One way out.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct WayView {
-    /// Whether the people who can vote now are enough.
-    pub can_be_met: bool,
-    /// All of these, from different people.
-    pub missing: Vec<MissingView>,
-}
-
-/// Approvals that are missing.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct MissingView {
-    /// In words: `1 of security`.
-    pub what: String,
-    /// How many.
-    pub approvals: u32,
-    /// Who can give them.
-    pub people: Vec<String>,
 }
 
 /// A policy that does not answer.
@@ -200,44 +153,6 @@ pub struct PolicyUsedView {
     pub said: String,
 }
 
-/// How a request was approved.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct ApprovalView {
-    /// By whom or what, in words.
-    pub by: String,
-    /// Whose approvals were on record.
-    pub approvers: Vec<String>,
-    /// Who forced it.
-    pub forced_by: Option<String>,
-    /// Why policies did not wait for people.
-    pub bypasses: Vec<BypassView>,
-    /// The group that may always enter.
-    pub standing: Option<String>,
-}
-
-/// A policy that did not wait for people.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct BypassView {
-    /// Under which rule.
-    pub rule: String,
-    /// Which policy.
-    pub policy: String,
-    /// Its reason.
-    pub why: String,
-}
-
-/// How a request ended.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Ended {
-    /// Who or what ended it.
-    pub by: String,
-    /// Why; may be empty.
-    pub why: String,
-    /// When.
-    #[schema(value_type = String)]
-    pub at: Timestamp,
-}
-
 impl Lifecycle {
     /// A request as people see it.
     pub fn view(&self, request: &Request) -> Result<RequestView, Error> {
@@ -262,27 +177,17 @@ impl Inner {
                 (None, Some(CommandView { text, arguments, digest: digest.to_string() }))
             }
         };
-        let voted = |person: &Principal| request.votes.iter().any(|vote| vote.voter.id == person.id);
-        let able: Vec<Principal> = (people.iter())
-            .filter(|person| person.id != asked.requester && !voted(person))
-            .cloned()
-            .collect();
+        let able: Vec<Principal> = people.iter().filter(|one| may_vote(request, one)).cloned().collect();
         let pending = matches!(request.state, State::Pending);
         let decision = request.decision.as_deref();
         // What it still says about a request that is over is of no use to anybody.
         let open = decision.filter(|_| pending);
         let waits = open.map_or(&[][..], |decision| decision.waiting());
-        let waiting: Vec<WaitingView> = waits.iter().map(|one| waiting_view(one, &able)).collect();
+        let waiting: Vec<WaitingView> = waits.iter().map(|one| WaitingView::of(one, &able)).collect();
         let asked_again = open.and_then(|decision| decision.revisit_at);
-        // A policy without a way out waits for time to pass, where it wants to be asked
-        // again.
-        let hopeless = |one: &WaitingView| match one.ways.as_slice() {
-            [] => asked_again.is_none(),
-            ways => ways.iter().all(|way| !way.can_be_met),
-        };
-        let can_force = open.is_some_and(|one| able.iter().any(|person| one.forcers.includes(person)));
-        let nobody = !can_force && waiting.iter().any(hopeless);
+        let nobody = open.is_some_and(|decision| nobody_can_approve(decision, &able));
         let faults = open.map_or(&[][..], |decision| decision.faults());
+        let faults = faults.iter().chain(request.unanswered.as_ref().filter(|_| pending));
         let mut view = RequestView {
             id: request.id.to_string(),
             state: request.state.name().to_owned(),
@@ -300,7 +205,7 @@ impl Inner {
             waiting,
             summary: String::new(),
             nobody_can_approve: nobody,
-            faults: faults.iter().map(FaultView::of).collect(),
+            faults: faults.map(FaultView::of).collect(),
             findings: decision
                 .map_or_else(Vec::new, |one| one.findings.iter().map(FindingView::of).collect()),
             rules: decision.map_or_else(Vec::new, |one| one.rules.iter().map(RuleView::of).collect()),
@@ -312,24 +217,6 @@ impl Inner {
         };
         view.summary = summary(&view, asked_again);
         view
-    }
-
-    /// What will be granted, where that is less than was asked.
-    fn allowed(&self, request: &Request) -> Option<Allowed> {
-        let Access::JustInTime { duration } = &request.asked.access else { return None };
-        let decision = request.decision.as_deref()?;
-        let resource = self.ledger.resource(&request.asked.resource).ok().flatten()?;
-        let seconds = self.bounds(&resource).seconds(&request.asked.access, decision);
-        if seconds >= duration.seconds() || matches!(decision.outcome, Combined::Denied { .. }) {
-            return None;
-        }
-        let cap = decision.cap.as_ref().filter(|cap| cap.seconds == seconds);
-        let set_by = match cap {
-            Some(cap) => cap.set_by.clone(),
-            None if resource.max_duration == Some(seconds) => format!("resource {}", resource.name),
-            None => "the gateway".to_owned(),
-        };
-        Some(Allowed { duration: AccessDuration::from_seconds(seconds).to_string(), set_by })
     }
 
     fn url(&self) -> String {
@@ -350,24 +237,6 @@ fn vote_view(vote: &Vote) -> VoteView {
         forced: vote.forced,
         comment: vote.comment.clone(),
         cast_at: vote.cast_at,
-    }
-}
-
-fn waiting_view(waiting: &Waiting, able: &[Principal]) -> WaitingView {
-    let way = |way: WayOut| WayView {
-        can_be_met: way.can_be_met,
-        missing: (way.missing.into_iter())
-            .map(|one| MissingView {
-                what: one.what,
-                approvals: one.approvals,
-                people: one.people.iter().map(ToString::to_string).collect(),
-            })
-            .collect(),
-    };
-    WaitingView {
-        rule: waiting.rule.to_string(),
-        policy: waiting.policy.to_string(),
-        ways: ways_out(waiting, able).into_iter().map(way).collect(),
     }
 }
 
@@ -403,101 +272,4 @@ impl RuleView {
         });
         Self { rule: one.rule.to_string(), revision: one.revision, policies: policies.collect() }
     }
-}
-
-fn granted(state: &State) -> Option<Granted> {
-    let (State::Approved { grant, .. } | State::Revoked { grant, .. } | State::Expired { grant, .. }) = state
-    else {
-        return None;
-    };
-    let seconds = grant.until.duration_since(grant.from).as_secs().unsigned_abs();
-    let duration = AccessDuration::from_seconds(seconds).to_string();
-    Some(Granted { from: grant.from, until: grant.until, duration })
-}
-
-fn approval(state: &State) -> Option<ApprovalView> {
-    let (State::Approved { approval, .. }
-    | State::Executed { approval, .. }
-    | State::Revoked { approval, .. }
-    | State::Expired { approval, .. }) = state
-    else {
-        return None;
-    };
-    let bypasses = approval.bypasses.iter().map(|one| BypassView {
-        rule: one.rule.to_string(),
-        policy: one.policy.to_string(),
-        why: one.why.clone(),
-    });
-    Some(ApprovalView {
-        by: approval.by(),
-        approvers: approval.approvers.iter().map(ToString::to_string).collect(),
-        forced_by: approval.forced_by.as_ref().map(ToString::to_string),
-        bypasses: bypasses.collect(),
-        standing: approval.standing.as_ref().map(ToString::to_string),
-    })
-}
-
-fn ended(request: &Request) -> Option<Ended> {
-    let by_user = |user: &UserId| user.to_string();
-    let (by, why, at) = match &request.state {
-        State::Pending | State::Approved { .. } => return None,
-        State::Rejected { by, why, at } => (by.to_string(), why.clone(), at),
-        State::Cancelled { at } => (by_user(&request.asked.requester), String::new(), at),
-        State::TimedOut { at } => ("the deadline".to_owned(), "nobody decided in time".to_owned(), at),
-        State::Revoked { by, why, at, .. } => match by {
-            Actor::User(user) => (by_user(user), why.clone(), at),
-            Actor::Gateway => ("the gateway".to_owned(), why.clone(), at),
-        },
-        State::Expired { grant, .. } => ("the end of its time".to_owned(), String::new(), &grant.until),
-        State::Executed { at, .. } => (by_user(&request.asked.requester), "it has run".to_owned(), at),
-    };
-    Some(Ended { by, why, at: *at })
-}
-
-/// Where a request stands, in one line; `asked_again` is when the policies wanted to be.
-fn summary(view: &RequestView, asked_again: Option<Timestamp>) -> String {
-    if let Some(fault) = view.faults.first() {
-        return format!(
-            "policy {} does not answer ({}: {}); the operators have to replace it",
-            fault.policy, fault.code, fault.message
-        );
-    }
-    if view.state == "PENDING" {
-        let each = view.waiting.iter().map(|one| {
-            let ways = one.ways.iter().map(way_words).collect::<Vec<_>>();
-            match (ways.is_empty(), asked_again) {
-                (false, _) => ways.join("; or "),
-                (true, Some(at)) => format!("time to pass (the policies are asked again at {at:.0})"),
-                (true, None) => "time: nobody can help".to_owned(),
-            }
-        });
-        let each = each.collect::<Vec<_>>().join("; and ");
-        let nobody =
-            if view.nobody_can_approve { "nobody can approve this: it waits for " } else { "waiting for " };
-        return format!("{nobody}{each}");
-    }
-    if let Some(granted) = view.granted.as_ref().filter(|_| view.state == "APPROVED") {
-        let by = view.approval.as_ref().map_or("", |approval| approval.by.as_str());
-        return format!("approved by {by} for {}, until {:.0}", granted.duration, granted.until);
-    }
-    match &view.ended {
-        Some(ended) if ended.why.is_empty() => format!("{} by {}", view.state, ended.by),
-        Some(ended) => format!("{} by {}: {}", view.state, ended.by, ended.why),
-        None => view.state.clone(),
-    }
-}
-
-fn way_words(way: &WayView) -> String {
-    let missing = way.missing.iter().map(|one| {
-        let people = one.people.len();
-        if people < one.approvals as usize {
-            let are = if people == 1 { "1 person".to_owned() } else { format!("{people} people") };
-            format!("{} (cannot be met: {} needed, {are})", one.what, one.approvals)
-        } else {
-            let shown = one.people.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
-            let more = if people > 5 { format!(" and {} more", people - 5) } else { String::new() };
-            format!("{} ({shown}{more})", one.what)
-        }
-    });
-    missing.collect::<Vec<_>>().join(" and ")
 }

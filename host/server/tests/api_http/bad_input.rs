@@ -104,7 +104,7 @@ async fn what_the_rules_refuse_keeps_its_code() {
     let votes = format!("/api/requests/{id}/votes");
     let yes = || json!({"choice": "approve"});
     world.post(&votes, &ann, yes()).await.assert_problem(403, "own-request");
-    world.post(&votes, &ivy, yes()).await.assert_problem(403, "not-eligible");
+    world.post(&votes, &ivy, yes()).await.assert_problem(404, "not-found");
     world.post(&votes, &bob, json!({"choice": "maybe"})).await.assert_problem(400, "bad-request");
     let forced = json!({"choice": "approve", "forced": true});
     world.post(&votes, &bob, forced).await.assert_problem(422, "reason-missing");

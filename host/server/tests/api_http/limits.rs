@@ -66,7 +66,7 @@ async fn v2_refused_votes_are_recorded_up_to_a_number_and_refused_for_ever() {
     };
     for nth in 1..=25 {
         let refused = world.post(&votes, &ivy, json!({"choice": "approve"})).await;
-        refused.assert_problem(403, "not-eligible");
+        refused.assert_problem(404, "not-found");
         if nth == 19 {
             assert_eq!(recorded("ivy").await, 19);
         }

@@ -37,6 +37,8 @@ pub enum Act {
     Bypass,
     /// Waits for one of the group `text`.
     Wait,
+    /// Waits for one of the group `text`, and panics when somebody has voted.
+    PanicOnVote,
     /// Waits without any way.
     WaitForTime,
     /// Waits, with a way that asks for nothing.
@@ -99,6 +101,11 @@ pub fn evaluate(config: &Config, input: &Input) -> Verdict {
         Act::Deny => Verdict::deny(text),
         Act::Bypass => Verdict::bypass(text),
         Act::Wait => {
+            let people = Audience::groups([text]);
+            Verdict::wait(vec![vec![Requirement::new(1, people.clone())]]).voters(people)
+        }
+        Act::PanicOnVote => {
+            assert!(input.votes.is_empty(), "somebody voted");
             let people = Audience::groups([text]);
             Verdict::wait(vec![vec![Requirement::new(1, people.clone())]]).voters(people)
         }

@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde_saphyr::granit_parser::{Event, Parser, Span};
 
+pub(super) use crate::cli::words::nearest;
+
 /// What a place in a file may hold.
 #[derive(Debug)]
 pub(super) enum Shape {
@@ -43,15 +45,6 @@ impl fmt::Display for UnknownKey {
             None => write!(f, "; there may be {}", self.expected.join(", ")),
         }
     }
-}
-
-/// The name that was probably meant.
-pub(super) fn nearest<'a>(given: &str, names: &[&'a str]) -> Option<&'a str> {
-    let scored = names.iter().map(|name| (strsim::jaro_winkler(given, name), *name));
-    scored
-        .filter(|(score, _)| *score > 0.8)
-        .max_by(|one, other| one.0.total_cmp(&other.0))
-        .map(|(_, name)| name)
 }
 
 /// The deepest nesting that is looked at.

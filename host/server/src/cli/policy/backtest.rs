@@ -11,7 +11,8 @@ mod text;
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use quorate_core::backtest::Change;
 use quorate_core::ids::{Digest, PolicyName, RuleName};
 use serde_json::Value;
 
@@ -21,7 +22,7 @@ use super::candidate::Candidate;
 use crate::cli::Context;
 use crate::cli::bar::Bar;
 use crate::cli::client::{Gateway, Query};
-use crate::cli::exit::{Ending, Exit, Failure};
+use crate::cli::exit::{Ending, Exit, Failure, NOT_HELD};
 use crate::cli::since::Since;
 use crate::cli::wait::Interrupt;
 use crate::cli::words;
@@ -37,6 +38,7 @@ Examples:
   quorate policy backtest four-eyes.wasm --policy group-quorum
   quorate policy backtest group-quorum@3f9a0c21 --since 90d --html report.html
   quorate policy backtest new.wasm --policy group-quorum --rule prod --json
+  quorate policy backtest new.wasm --policy group-quorum --fail-on longer    # exit code 1: it lets in, or for longer
   quorate policy backtest new.wasm --policy group-quorum --resume    # after Ctrl-C
 
 Those that would newly let somebody in come first, one by one. Where records of decisions are
@@ -66,6 +68,36 @@ pub(crate) struct Backtest {
     /// Go on although records of decisions are missing
     #[arg(long)]
     allow_gaps: bool,
+    /// End with 1 where a decision would change like this, or worse
+    #[arg(long, value_name = "CHANGE")]
+    fail_on: Option<FailOn>,
+}
+
+/// Which changes should not be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// Somebody would newly be let in
+    LetsIn,
+    /// Or be in for longer
+    Longer,
+    /// Or it would be any other decision, or none because the candidate faults or refuses the config
+    Any,
+}
+
+impl FailOn {
+    fn refuses(self, change: Change) -> bool {
+        match self {
+            Self::LetsIn => change == Change::LetsIn,
+            Self::Longer => matches!(change, Change::LetsIn | Change::Longer),
+            Self::Any => change != Change::Same,
+        }
+    }
+
+    /// How many decisions change like this.
+    fn count(self, run: &Run) -> u64 {
+        let changes = Change::ALL.into_iter().filter(|change| self.refuses(*change));
+        changes.map(|change| run.changed(change.as_str())).sum()
+    }
 }
 
 impl Backtest {
@@ -78,6 +110,7 @@ impl Backtest {
             check_writable(file)?;
         }
         let mut interrupt = Interrupt::listen()?;
+        check_policy(&gateway, &candidate.policy).await?;
         candidate.offer(&gateway).await?;
         let store = Store::of(context, &self, &candidate, gateway.address());
         let mut run = match store.load(self.resume) {
@@ -99,7 +132,14 @@ impl Backtest {
         run.run.sort();
         self.show(context, &run.run)?;
         store.forget();
-        Ok(0)
+        let bad = self.fail_on.map_or(0, |fail_on| fail_on.count(&run.run));
+        if bad == 0 {
+            return Ok(0);
+        }
+        context
+            .screen
+            .say(&format!("{} decisions change in a way that --fail-on refuses", words::grouped(bad)));
+        Ok(NOT_HELD)
     }
 
     async fn begin(
@@ -118,7 +158,11 @@ impl Backtest {
             && history.raw().get("decisions") == Some(&Value::from(0))
             && gateway.find(&["rules", rule.as_str()]).await?.is_none()
         {
-            return Err(Failure::usage(format!("there is no rule `{rule}`, and none has decided anything")));
+            let (rules, _) = gateway.list(&["rules"], Vec::new(), NAMES_MAX).await?;
+            let near = did_you_mean(rule.as_str(), &rules);
+            return Err(Failure::usage(format!(
+                "there is no rule `{rule}`, and none has decided anything{near}"
+            )));
         }
         let number = |name: &str| history.raw().get(name).and_then(Value::as_u64).unwrap_or(0);
         let run = Run {
@@ -181,7 +225,10 @@ impl Backtest {
     }
 
     fn show(&self, context: &Context, run: &Run) -> Result<(), Failure> {
-        let value = run.json();
+        let mut value = run.json();
+        if let Some(fail_on) = self.fail_on {
+            value["refused"] = Value::from(fail_on.count(run));
+        }
         if let Some(file) = &self.json_file {
             write(file, &format!("{}\n", words::json_text(&value, true)))?;
         }
@@ -219,6 +266,28 @@ impl Candidate {
             ))
         })
     }
+}
+
+/// How many names are looked through for the one that was meant.
+const NAMES_MAX: usize = 1000;
+
+/// Refuses a policy that the gateway does not have.
+async fn check_policy(gateway: &Gateway, policy: &PolicyName) -> Result<(), Failure> {
+    if gateway.find(&["policies", policy.as_str()]).await?.is_some() {
+        return Ok(());
+    }
+    let (policies, _) = gateway.list(&["policies"], Vec::new(), NAMES_MAX).await?;
+    let near = did_you_mean(policy.as_str(), &policies);
+    let message =
+        format!("there is no policy `{policy}`{near}: say with --policy in whose place it is to be tried");
+    Err(Failure::new(Exit::Refused, message))
+}
+
+/// The name among `things` that was probably meant, as a question.
+fn did_you_mean(given: &str, things: &[Value]) -> String {
+    let names: Vec<&str> = things.iter().filter_map(|thing| thing.get("name")?.as_str()).collect();
+    words::nearest(given, &names)
+        .map_or_else(String::new, |name| format!("; did you mean `{}`?", words::clean(name)))
 }
 
 /// Where an interrupted run is written down.
@@ -274,4 +343,42 @@ fn check_writable(file: &Path) -> Result<(), Failure> {
 fn write(file: &Path, text: &str) -> Result<(), Failure> {
     std::fs::write(file, text)
         .map_err(|error| Failure::failed(format!("`{}` cannot be written: {error}", file.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::tally::Cell;
+    use super::*;
+
+    #[test]
+    fn each_gate_refuses_what_the_one_before_does_and_more() {
+        let cell = |change: Change, count| Cell {
+            live: "waiting".into(),
+            candidate: "approved".into(),
+            change: change.as_str().into(),
+            count,
+        };
+        let table = Change::ALL.into_iter().zip(1..).map(|(change, nth)| cell(change, nth)).collect();
+        let run = Run { table, ..Run::default() };
+        let all: u64 = Change::ALL
+            .iter()
+            .filter(|change| **change != Change::Same)
+            .map(|change| run.changed(change.as_str()))
+            .sum();
+        let (lets_in, longer) = (run.changed("lets-in"), run.changed("longer"));
+        let counts = [FailOn::LetsIn, FailOn::Longer, FailOn::Any].map(|gate| gate.count(&run));
+        assert_eq!(counts, [lets_in, lets_in + longer, all]);
+        assert!(run.changed("fault") > 0 && lets_in > 0);
+        let only_same = Run { table: vec![cell(Change::Same, 9)], ..Run::default() };
+        assert_eq!(FailOn::Any.count(&only_same), 0);
+    }
+
+    #[test]
+    fn the_name_that_was_meant_is_asked_for_without_what_steers() {
+        let things = [json!({"name": "group-quorum\u{1b}[2J"}), json!({"name": "bypass"})];
+        assert_eq!(did_you_mean("group-quorm", &things), "; did you mean `group-quorum[2J`?");
+        assert_eq!(did_you_mean("zzz", &things), "");
+    }
 }

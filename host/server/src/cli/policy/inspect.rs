@@ -54,13 +54,23 @@ fn status(policy: &Value) -> String {
         let history = items(&version, "history").into_iter().rev();
         let rows = history.enumerate().map(|(nth, one)| {
             let digest = if nth == 0 { super::short(&text(&version, "digest")) } else { String::new() };
-            vec![digest, text(&one, "to"), text(&one, "by"), text(&one, "at"), text(&one, "reason")]
+            vec![digest, text(&one, "to"), text(&one, "by"), text(&one, "at"), why(&one)]
         });
         rows.collect::<Vec<_>>()
     });
     out.push_str(&words::table(&["VERSION", "STAGE", "BY", "AT", "WHY"], rows.collect(), None));
     let schema = words::json_text(&policy["schema"], true);
     format!("{out}config schema\n{}", words::block(&schema))
+}
+
+/// Why a step was made, and who approved it.
+fn why(step: &Value) -> String {
+    let reason = step.get("reason").map(words::plain).unwrap_or_default();
+    let Some(approved) = step.get("approved").filter(|approved| approved.is_object()) else { return reason };
+    let names: Vec<String> =
+        approved["approvers"].as_array().into_iter().flatten().map(words::plain).collect();
+    let reason = if reason.is_empty() { reason } else { format!("{reason} · ") };
+    format!("{reason}approved by {} (request {})", names.join(", "), words::plain(&approved["request"]))
 }
 
 /// Puts a component through every check of the gateway.

@@ -169,13 +169,30 @@ async fn what_rests_on_somebody_who_has_changed_is_a_conflict() {
     world.ledger.append(save("ann", 0, 1)).await.unwrap();
     world.ledger.append(save("bob", 0, 1)).await.unwrap();
     let on = |head: u64| {
-        let basis = Basis { head, streams: vec![Stream::user(&user_id("ann"))] };
+        let basis = Basis { head, streams: vec![Stream::user(&user_id("ann"))], decisions: false };
         let step = submit("q1", "ann", "db", just_in_time(), "", 2);
         Append { basis: Some(basis), ..Append::from(step) }
     };
     assert!(matches!(world.ledger.append(on(0)).await, Err(AppendError::Conflict)));
     // What bob is changes nothing for ann.
     assert_eq!(world.ledger.append(on(1)).await.unwrap().seq, 3);
+}
+
+#[tokio::test]
+async fn what_rests_on_all_decisions_is_a_conflict_after_another_one() {
+    let world = World::new();
+    world.ledger.append(submit("q1", "ann", "db", just_in_time(), "", 1)).await.unwrap();
+    let pending = world.ledger.request(&request_id("q1")).unwrap().unwrap();
+    world.ledger.append(approve(&pending, 2)).await.unwrap();
+    let decided = *world.ledger.head().borrow();
+    let on = |head: u64, decisions: bool, name: &str| {
+        let basis = Basis { head, streams: Vec::new(), decisions };
+        Append { basis: Some(basis), ..Append::from(save(name, 0, 3)) }
+    };
+    assert!(matches!(world.ledger.append(on(1, true, "ann")).await, Err(AppendError::Conflict)));
+    world.ledger.append(on(1, false, "ann")).await.unwrap();
+    // What is no decision changes nothing for it.
+    world.ledger.append(on(decided, true, "bob")).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,0 +1,76 @@
+//! `quorate requests explain`: which policy said what, and what it would take.
+
+use std::fmt::Write as _;
+
+use quorate_core::ids::RequestId;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::show::page;
+use crate::cli::client::{Answer, Gateway};
+use crate::cli::exit::Ending;
+use crate::cli::{Context, takes, words};
+
+#[derive(Deserialize)]
+struct Explanation {
+    #[serde(default)]
+    policies: Vec<PolicySaid>,
+    #[serde(default)]
+    engine: Option<String>,
+    #[serde(default)]
+    decided_at: Option<quorate_core::Timestamp>,
+}
+
+#[derive(Deserialize)]
+struct PolicySaid {
+    rule: String,
+    policy: String,
+    #[serde(default)]
+    version: Option<String>,
+    #[serde(default)]
+    said: String,
+    #[serde(default)]
+    findings: Vec<String>,
+    #[serde(default)]
+    fuel_used: u64,
+    #[serde(default)]
+    log: Vec<String>,
+}
+
+pub(super) async fn explain(context: &Context, gateway: &Gateway, id: &RequestId) -> Ending {
+    let answer = gateway.get(&["requests", id.as_str(), "explain"], Vec::new()).await?;
+    let request = Answer::of(answer.raw().get("request").cloned().unwrap_or_default());
+    let mut text = page(context, &request)?;
+    text.push_str(&opinions(&answer.read()?));
+    let mut value = answer.raw().clone();
+    if request.raw()["state"] == json!("PENDING")
+        && let Some(takes) = takes::ask(gateway, id.as_str()).await?
+    {
+        text.push_str(&takes::told(&takes)?);
+        value["what_would_it_take"] = takes;
+    }
+    context.screen.result(&value, || text)
+}
+
+fn opinions(explanation: &Explanation) -> String {
+    let mut text = match explanation.decided_at {
+        Some(at) => format!("\nasked last at {}:\n", words::time(at)),
+        None => {
+            return "\nno record says what each policy said: none was asked, or the record is missing\n"
+                .to_owned();
+        }
+    };
+    for one in &explanation.policies {
+        let version =
+            one.version.as_deref().map_or("missing", |version| version.get(..12).unwrap_or(version));
+        let _ = writeln!(text, "  rule {}, policy {} ({version}): {}", one.rule, one.policy, one.said);
+        for line in one.findings.iter().chain(&one.log) {
+            let _ = writeln!(text, "    {line}");
+        }
+        let _ = writeln!(text, "    fuel {}", one.fuel_used);
+    }
+    if let Some(engine) = &explanation.engine {
+        let _ = writeln!(text, "engine {engine}");
+    }
+    text
+}
