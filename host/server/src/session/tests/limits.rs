@@ -6,8 +6,11 @@ use super::*;
 async fn without_open_access_nothing_is_opened() {
     let world = World::start().await;
     let request = world.open(&CAT).await;
-    let (status, code, detail) = world.refusal("bob", &request).await;
+    let (status, code, detail) = world.refusal("root", &request).await;
     assert_eq!((status, code.as_str()), (403, "not-yours"), "{detail}");
+    // To somebody who may not see it, it is not there.
+    let (status, code, detail) = world.refusal("bob", &request).await;
+    assert_eq!((status, code.as_str()), (404, "not-found"), "{detail}");
     let (status, code, _) = world.refusal("ann", &"no-such-request".parse().unwrap()).await;
     assert_eq!((status, code.as_str()), (404, "not-found"));
     for (token, code) in [(None, "unauthenticated"), (Some("qrt_nonsense"), "unauthenticated")] {
