@@ -1,7 +1,7 @@
 //! The author's side: from `policy new` to a component that decides, with real compilers. The
 //! tests named `needs_node_*` and `needs_python_*` install their builders.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -249,6 +249,17 @@ async fn needs_node_a_policy_in_javascript_goes_from_new_to_active_and_is_backte
     assert_eq!(built["language"], "JavaScript");
 }
 
+/// The templates that no test takes from `new` to a policy that decides.
+const OTHER_TEMPLATES: [&str; 3] = ["cap", "bypass", "blank"];
+
+#[tokio::test]
+async fn needs_node_the_other_templates_in_javascript_build_and_pass_their_own_vectors() {
+    for template in OTHER_TEMPLATES {
+        let (_parent, folder) = project("night-shift", &["--lang", "js", "--template", template]).await;
+        assert_eq!(builds_and_passes(&folder).await["language"], "JavaScript", "{template}");
+    }
+}
+
 #[test]
 fn what_the_examples_have_of_a_template_is_as_new_makes_it() {
     for (copy, original) in [
@@ -298,4 +309,18 @@ async fn needs_python_a_policy_in_python_goes_from_new_to_active_and_is_backtest
 async fn needs_python_the_example_in_python_builds_and_passes_its_own_vectors() {
     let (_parent, folder) = example("weekly-python");
     assert_eq!(builds_and_passes(&folder).await["language"], "Python");
+}
+
+#[tokio::test]
+async fn needs_python_the_other_templates_in_python_build_and_pass_their_own_vectors() {
+    let mut first: Option<(TempDir, PathBuf)> = None;
+    for template in OTHER_TEMPLATES {
+        let (parent, folder) = project("night-shift", &["--lang", "python", "--template", template]).await;
+        if let Some((_, first)) = &first {
+            // The builder is the same for all: it is installed once.
+            symlink(first.join(".venv"), folder.join(".venv")).unwrap();
+        }
+        assert_eq!(builds_and_passes(&folder).await["language"], "Python", "{template}");
+        first.get_or_insert((parent, folder));
+    }
 }

@@ -9,6 +9,7 @@
 """
 
 import json
+import re
 import traceback
 from types import SimpleNamespace
 
@@ -48,6 +49,33 @@ def obligation(kind, params=None, critical=False):
 def is_in_any(person, names):
     """Whether a person is in any of the groups."""
     return any(group in names for group in person.groups)
+
+
+# The schema of a length of access; give each its own `description`.
+DURATION = {
+    "type": "string",
+    "pattern": "^([0-9]+h([0-9]+m)?([0-9]+s)?|[0-9]+m([0-9]+s)?|[0-9]+s)$",
+    "examples": ["30m", "2h", "1h30m"],
+}
+_DURATION = re.compile("(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
+
+
+def seconds(text):
+    """The seconds of a length of access as a config says it: `10m`, `2h`, `1h30m`."""
+    found = _DURATION.fullmatch(text) if len(text) <= 40 else None
+    h, m, s = (int(count) for count in found.groups("0")) if found else (0, 0, 0)
+    total = h * 3600 + m * 60 + s
+    if not 60 <= total <= 30 * 24 * 3600:
+        raise ValueError(
+            f"`{text}` is not a duration: write hours, minutes and seconds as in 10m, 2h or 1h30m, from 60s to 720h"
+        )
+    return total
+
+
+def words(seconds):
+    """A length of access in the shortest words: 5400 seconds are `1h30m`."""
+    counts = [(seconds // 3600, "h"), (seconds // 60 % 60, "m"), (seconds % 60, "s")]
+    return "".join(f"{count}{unit}" for count, unit in counts if count) or "0s"
 
 
 # A verdict: what it says, and any of what `_verdict` takes.

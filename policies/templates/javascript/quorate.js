@@ -25,6 +25,27 @@ export const finding = (code, message, path = null) => ({ code, message, path })
 /** Whether a person is in any of the groups. */
 export const isInAny = (person, names) => person.groups.some((group) => names.includes(group));
 
+/** The schema of a length of access; give each its own `description`. */
+export const DURATION = {
+  type: "string",
+  pattern: "^([0-9]+h([0-9]+m)?([0-9]+s)?|[0-9]+m([0-9]+s)?|[0-9]+s)$",
+  examples: ["30m", "2h", "1h30m"],
+};
+/** The seconds of a length of access as a config says it: `10m`, `2h`, `1h30m`. */
+export function seconds(text) {
+  const [, h = 0, m = 0, s = 0] = /^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/.exec(text) ?? [];
+  const all = h * 3600 + m * 60 + Number(s);
+  if (all >= 60 && all <= 30 * 24 * 3600) return all;
+  throw new Error(
+    `\`${text}\` is not a duration: write hours, minutes and seconds as in 10m, 2h or 1h30m, from 60s to 720h`,
+  );
+}
+/** A length of access in the shortest words: 5400 seconds are `1h30m`. */
+export function words(seconds) {
+  const counts = [[Math.floor(seconds / 3600), "h"], [Math.floor(seconds / 60) % 60, "m"], [seconds % 60, "s"]];
+  return counts.map(([count, unit]) => (count > 0 ? `${count}${unit}` : "")).join("") || "0s";
+}
+
 // A verdict: what it says, and in `more` any of maxDuration, voters, forcers, revisitAt,
 // findings, obligations ({ kind, params, critical }).
 /** Nothing to say. */

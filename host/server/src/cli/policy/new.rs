@@ -30,7 +30,7 @@ Templates:
 
 Examples:
   quorate policy new my-policy                          # Rust, the template quorum
-  quorate policy new office-cap --template cap
+  quorate policy new office-cap --template cap --lang js
   quorate policy new my-policy --lang python --in ~/policies")]
 pub(in crate::cli) struct New {
     /// The policy's name, and that of its folder
@@ -109,7 +109,7 @@ impl New {
     pub(in crate::cli) fn run(self, context: &Context) -> Ending {
         let Self { name, lang, template, folder } = self;
         check_name(&name, lang)?;
-        let files = files::of(&name, lang, template)?;
+        let files = files::of(&name, lang, template);
         let project = if folder == Path::new(".") { PathBuf::from(&name) } else { folder.join(&name) };
         make(&folder, &project, &files)?;
         let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();

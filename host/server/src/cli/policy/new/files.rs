@@ -3,7 +3,6 @@
 use quorate_bundle::project::{CONTRACT, DEPENDENCIES, EDITION, KIT, LOCKED, RUST_VERSION};
 
 use super::{File, Language, Template};
-use crate::cli::exit::Failure;
 use crate::cli::policy::build::{javascript, python};
 
 macro_rules! template {
@@ -13,28 +12,11 @@ macro_rules! template {
 }
 
 /// All files of a project.
-pub(super) fn of(name: &str, language: Language, template: Template) -> Result<Vec<File>, Failure> {
+pub(super) fn of(name: &str, language: Language, template: Template) -> Vec<File> {
     let mut files = match language {
         Language::Rust => rust(name, template),
-        Language::JavaScript | Language::Python if template != Template::Quorum => {
-            return Err(Failure::usage(format!(
-                "the template `{}` is there in Rust only: leave out --lang, or take --template quorum",
-                template.word()
-            )));
-        }
-        Language::JavaScript => vec![
-            file(
-                "package.json",
-                template!("javascript/package.json").replace("@builder@", javascript::VERSION),
-            ),
-            file("policy.js", template!("javascript/quorum.js")),
-            file("quorate.js", template!("javascript/quorate.js")),
-        ],
-        Language::Python => vec![
-            file("pyproject.toml", template!("python/pyproject.toml")),
-            file("src/policy.py", template!("python/quorum.py")),
-            file("src/quorate.py", template!("python/quorate.py")),
-        ],
+        Language::JavaScript => javascript(template),
+        Language::Python => python(template),
     };
     files.extend([
         file("wit/policy.wit", CONTRACT),
@@ -49,7 +31,7 @@ pub(super) fn of(name: &str, language: Language, template: Template) -> Result<V
     for file in &mut files {
         file.text = file.text.replace("@name@", name).replace("@description@", template.about());
     }
-    Ok(files)
+    files
 }
 
 fn file(path: &str, text: impl Into<String>) -> File {
@@ -84,6 +66,35 @@ fn rust(name: &str, template: Template) -> Vec<File> {
     ];
     files.extend(KIT.iter().map(|source| file(&format!("kit/{}", source.path), source.text)));
     files
+}
+
+fn javascript(template: Template) -> Vec<File> {
+    let source = match template {
+        Template::Quorum => template!("javascript/quorum.js"),
+        Template::Cap => template!("javascript/cap.js"),
+        Template::Bypass => template!("javascript/bypass.js"),
+        Template::Blank => template!("javascript/blank.js"),
+    };
+    let manifest = template!("javascript/package.json").replace("@builder@", javascript::VERSION);
+    vec![
+        file("package.json", manifest),
+        file("policy.js", source),
+        file("quorate.js", template!("javascript/quorate.js")),
+    ]
+}
+
+fn python(template: Template) -> Vec<File> {
+    let source = match template {
+        Template::Quorum => template!("python/quorum.py"),
+        Template::Cap => template!("python/cap.py"),
+        Template::Bypass => template!("python/bypass.py"),
+        Template::Blank => template!("python/blank.py"),
+    };
+    vec![
+        file("pyproject.toml", template!("python/pyproject.toml")),
+        file("src/policy.py", source),
+        file("src/quorate.py", template!("python/quorate.py")),
+    ]
 }
 
 /// The versions that the kit was tested with here, with the project on top of them.

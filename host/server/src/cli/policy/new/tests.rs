@@ -2,14 +2,13 @@
 
 use super::*;
 
-const LANGUAGES: [(Language, Template); 6] = [
-    (Language::Rust, Template::Quorum),
-    (Language::Rust, Template::Cap),
-    (Language::Rust, Template::Bypass),
-    (Language::Rust, Template::Blank),
-    (Language::JavaScript, Template::Quorum),
-    (Language::Python, Template::Quorum),
-];
+/// Every project that can be made.
+fn projects() -> impl Iterator<Item = (Language, Template, Vec<File>)> {
+    Language::value_variants().iter().flat_map(|&language| {
+        let of = move |&template| (language, template, files::of("night-shift", language, template));
+        Template::value_variants().iter().map(of)
+    })
+}
 
 fn file<'f>(files: &'f [File], path: &str) -> &'f str {
     let found = files.iter().find(|file| file.path == path);
@@ -22,8 +21,7 @@ fn refused(name: &str, language: Language) -> String {
 
 #[test]
 fn every_project_is_filled_in_and_has_what_all_have() {
-    for (language, template) in LANGUAGES {
-        let files = files::of("night-shift", language, template).unwrap();
+    for (_, _, files) in projects() {
         for File { path, text } in &files {
             let at_name =
                 text.split('@').skip(1).step_by(2).find(|word| {
@@ -43,8 +41,7 @@ fn every_project_is_filled_in_and_has_what_all_have() {
 
 #[test]
 fn the_vectors_of_every_template_are_cases_with_an_expectation() {
-    for (language, template) in LANGUAGES {
-        let files = files::of("night-shift", language, template).unwrap();
+    for (_, template, files) in projects() {
         let text = file(&files, &format!("vectors/{}.yaml", template.word()));
         let vectors: serde_json::Value = serde_saphyr::from_str(text).unwrap();
         let cases = vectors["cases"].as_array().unwrap();
@@ -63,7 +60,7 @@ fn the_vectors_of_every_template_are_cases_with_an_expectation() {
 
 #[test]
 fn a_rust_project_has_the_whole_kit_and_the_versions_of_this_workspace() {
-    let files = files::of("night-shift", Language::Rust, Template::Quorum).unwrap();
+    let files = files::of("night-shift", Language::Rust, Template::Quorum);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut found = 0;
     let mut open = vec![root.join("policies/kit/src")];
@@ -112,9 +109,20 @@ fn a_rust_project_has_the_whole_kit_and_the_versions_of_this_workspace() {
 }
 
 #[test]
-fn what_other_languages_do_not_have_yet_is_refused_with_what_to_do() {
-    let failure = files::of("night-shift", Language::Python, Template::Cap).unwrap_err();
-    assert!(failure.message.contains("`cap`") && failure.message.contains("--template quorum"));
+fn every_template_is_a_policy_of_its_own_in_every_language() {
+    let mut seen = Vec::new();
+    for (language, template, files) in projects() {
+        let (path, says) = match language {
+            Language::Rust => ("src/lib.rs", "quorate_kit::policy! {"),
+            Language::JavaScript => ("policy.js", "export const { rule, settings } = policy({"),
+            Language::Python => ("src/policy.py", "Rule, Settings = policy("),
+        };
+        let source = file(&files, path).to_owned();
+        assert!(source.contains(says), "{language:?} {template:?}");
+        assert!(!seen.contains(&source), "{language:?} {template:?}");
+        seen.push(source);
+    }
+    assert_eq!(seen.len(), 12);
 }
 
 #[test]
@@ -152,7 +160,7 @@ fn a_good_name_is_taken_in_every_language() {
 fn a_folder_with_something_in_it_is_left_alone() {
     let parent = tempfile::tempdir().unwrap();
     let project = parent.path().join("night-shift");
-    let files = files::of("night-shift", Language::Rust, Template::Blank).unwrap();
+    let files = files::of("night-shift", Language::Rust, Template::Blank);
     fs::create_dir(&project).unwrap();
     make(parent.path(), &project, &files).unwrap();
     let again = make(parent.path(), &project, &[]).unwrap_err();
