@@ -13,6 +13,7 @@ use tempfile::TempDir;
 /// A gateway that serves, and who is signed in.
 pub(crate) struct Gateway {
     running: Running,
+    #[allow(dead_code, reason = "not every benchmark looks into it; it is there until the gateway ends")]
     pub(crate) folder: TempDir,
     pub(crate) client: Admin,
 }
@@ -41,7 +42,8 @@ impl Gateway {
         let mut client = Admin { http: Client::new(), url, token: String::new() };
         let set_up =
             json!({ "setup_token": running.setup_token, "user": "root", "password": "a long password" });
-        client.token = client.post("setup", &set_up).await["token"].as_str().expect("a token").to_owned();
+        let signed_in = client.post("setup", &set_up).await;
+        signed_in["token"].as_str().expect("a token").clone_into(&mut client.token);
         let gateway = Self { running, folder, client };
         gateway.rule("prod", admins_approve_themselves).await;
         gateway
