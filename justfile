@@ -33,6 +33,10 @@ advisories:
 bench *args:
     cargo bench --workspace {{args}}
 
+# One decision by the same rule in Cedar, Rego, CEL, Rhai and Lua, beside the component
+peers *args:
+    cargo run --release --manifest-path tests/peers/Cargo.toml -- {{args}}
+
 # The built-in policies and examples as components, with their digests
 policies:
     cargo build -p quorate-bundle
