@@ -114,7 +114,7 @@ async fn who_is_on_call_approves_and_the_record_says_who_that_was() {
     let takes = root.runs(&["requests", "explain", &id]).await.with(0).out;
     assert!(takes.contains("approvals by eve"), "{takes}");
     // Whoever would decide otherwise does not.
-    assert_eq!(world.approve("bob", &id).await.status, 403);
+    assert_eq!(world.approve("bob", &id).await.status, 404);
     world.approve("eve", &id).await.good();
     world.until(&id, "APPROVED").await;
 
@@ -151,7 +151,7 @@ async fn a_source_that_gives_nothing_leaves_the_decision_to_the_others() {
         let listed = world.get("root", "facts").await.good().body;
         let error = listed["items"][0]["last_error"]["why"].as_str().unwrap();
         assert!(error.contains(why), "{why}: {error}");
-        assert_eq!(world.approve("eve", &id).await.status, 403, "{why}");
+        assert_eq!(world.approve("eve", &id).await.status, 404, "{why}");
         world.approve("bob", &id).await.good();
         world.until(&id, "APPROVED").await;
     }
@@ -177,7 +177,7 @@ async fn a_source_that_hangs_holds_nobody_up_and_is_asked_again_when_it_may_answ
         assert_eq!(told(&world, id).await["known"], Value::Null);
         assert_eq!(world.request(id).await.state(), "PENDING");
     }
-    assert_eq!(world.approve("eve", &after).await.status, 403);
+    assert_eq!(world.approve("eve", &after).await.status, 404);
     // It is well again: the request finds whoever is on call by itself.
     oracle.says(200, r#"{"people": ["eve"]}"#);
     world.clock.advance(60);
