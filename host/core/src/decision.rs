@@ -3,6 +3,7 @@
 //! a request must approve. A fault is never an approval.
 
 mod combine;
+mod record;
 
 use serde::{Deserialize, Serialize};
 

@@ -24,9 +24,9 @@ pub struct BadName {
 }
 
 fn check(what: &'static str, given: &str) -> Result<(), BadName> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@');
-    let starts = given.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
-    if starts && given.len() <= NAME_BYTES_MAX && given.chars().all(plain) {
+    let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-' | b'@');
+    let starts = given.bytes().next().is_some_and(|c| c.is_ascii_alphanumeric());
+    if starts && given.len() <= NAME_BYTES_MAX && given.bytes().all(plain) {
         return Ok(());
     }
     Err(BadName { what, given: text::shown(given, 80) })
@@ -171,12 +171,14 @@ pub struct BadDigest;
 impl FromStr for Digest {
     type Err = BadDigest;
     fn from_str(text: &str) -> Result<Self, BadDigest> {
-        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if pairs.len() != 32 || !rest.is_empty() {
             return Err(BadDigest);
         }
         let mut bytes = [0; 32];
-        for (i, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).map_err(|_| BadDigest)?;
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            *byte = digit(*high).ok_or(BadDigest)? << 4 | digit(*low).ok_or(BadDigest)?;
         }
         Ok(Self(bytes))
     }

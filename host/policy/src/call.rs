@@ -25,16 +25,7 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self {
-            memory: Memory { bytes: 0, bytes_max: limits.memory_bytes_max },
-            log: Log {
-                lines: Vec::new(),
-                lines_left: limits.log_lines_max,
-                bytes_left: limits.log_bytes_max,
-                cut: false,
-                last: String::new(),
-            },
-        }
+        Self { memory: Memory { bytes: 0, bytes_max: limits.memory_bytes_max }, log: Log::new(limits) }
     }
 }
 
@@ -62,6 +53,17 @@ pub(crate) struct Log {
 }
 
 impl Log {
+    /// An empty one.
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            lines: Vec::new(),
+            lines_left: limits.log_lines_max,
+            bytes_left: limits.log_bytes_max,
+            cut: false,
+            last: String::new(),
+        }
+    }
+
     fn write(&mut self, mut message: String, whole: bool) {
         message[..message.floor_char_boundary(LAST_BYTES_MAX)].clone_into(&mut self.last);
         let room = message.floor_char_boundary(self.bytes_left);

@@ -30,6 +30,9 @@ const CORE_INSTANCES_MAX: u32 = 64;
 /// Instances that are made ahead, of all policies together.
 pub(crate) const AHEAD_MAX: u32 = 32;
 
+/// Instances that serve a row of calls each, of all policies together.
+pub(crate) const SERIES_MAX: u32 = 16;
+
 /// Tables of one component; what the encoder makes needs two.
 const TABLES_MAX: u32 = 16;
 
@@ -95,10 +98,10 @@ fn config(limits: &Limits) -> Config {
     config
 }
 
-/// Room for `evaluations_max` instances, so that a permit is a place, and for those
-/// that are made ahead or not yet cleared away.
+/// Room for `evaluations_max` instances, so that a permit is a place, for those that are
+/// made ahead or not yet cleared away, and for those that serve a row of calls.
 fn pool(limits: &Limits) -> PoolingAllocationConfig {
-    let count = limits.evaluations_max.saturating_add(AHEAD_MAX);
+    let count = limits.evaluations_max.saturating_add(AHEAD_MAX + SERIES_MAX);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(count)
         .total_core_instances(count.saturating_mul(CORE_INSTANCES_MAX))
@@ -119,13 +122,19 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
 /// The only place where a store is made: none is without its limits.
 pub(crate) fn store(engine: &Engine, limits: &Limits) -> wasmtime::Result<Store<Call>> {
     let mut store = Store::new(engine, Call::new(limits));
-    store.set_fuel(limits.fuel_max)?;
-    start_clock(&mut store, limits);
-    store.epoch_deadline_callback(deadline(limits));
+    refill(&mut store, limits)?;
     store.limiter(|call| &mut call.memory);
     store.set_hostcall_fuel(limits.answer_bytes_max);
     store.set_max_component_handles(64);
     Ok(store)
+}
+
+/// Gives the next call in `store` all that a call may use.
+pub(crate) fn refill(store: &mut Store<Call>, limits: &Limits) -> wasmtime::Result<()> {
+    store.set_fuel(limits.fuel_max)?;
+    start_clock(store, limits);
+    store.epoch_deadline_callback(deadline(limits));
+    Ok(())
 }
 
 /// From now on the deadline is as far away as `limits` say.

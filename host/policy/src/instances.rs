@@ -79,7 +79,8 @@ impl Instances {
         }
     }
 
-    fn make(&self, place: Option<Permit>) -> wasmtime::Result<Fresh> {
+    /// An instance in `place`, or in that of whoever calls it.
+    pub(crate) fn make(&self, place: Option<Permit>) -> wasmtime::Result<Fresh> {
         let mut store = engine::store(&self.shared.engine, &self.shared.limits)?;
         let instance = self.component.instantiate(&mut store);
         Ok(Fresh { store, instance, place })

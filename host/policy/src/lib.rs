@@ -15,6 +15,7 @@
 //! | `abi` | the versions of the contract, and whether a component keeps to one |
 //! | `engine`, `call`, `permits` | how every call is limited |
 //! | `instances` | a fresh instance for every call |
+//! | [`series`], `anew` | many calls in a row, in one instance that begins anew with each |
 //! | `fault` | from what went wrong to a stable code |
 //! | `cache` | compiled components on disk |
 //!
@@ -22,6 +23,7 @@
 //! synchronous; callers on an async runtime move it to a blocking thread.
 
 mod abi;
+mod anew;
 mod cache;
 mod call;
 pub mod config;
@@ -37,6 +39,7 @@ pub mod policy;
 mod random;
 pub mod runtime;
 mod sections;
+pub mod series;
 pub mod set;
 pub mod signature;
 pub mod vectors;
@@ -47,4 +50,5 @@ pub use metadata::Metadata;
 pub use policy::{Evaluation, Policy};
 pub use runtime::{Runtime, RuntimeError};
 pub use sections::imports;
+pub use series::Series;
 pub use set::{Active, ActiveSet};

@@ -4,10 +4,12 @@
 use quorate_core::ids::Digest;
 use quorate_core::verdict::{Fault, FaultCode};
 use serde_json::Value;
+use wasmparser::types::Types;
 use wasmparser::{Parser, Validator, WasmFeatures};
 use wasmtime::component::Component;
 
 use crate::abi::Mismatch;
+use crate::anew;
 use crate::fault::{fault, plain};
 use crate::metadata::Metadata;
 use crate::policy::{Loaded, Policy};
@@ -82,38 +84,47 @@ impl Runtime {
     /// Takes in `component`: compiles it, or takes it from the cache, and starts it
     /// once. This may take seconds for an interpreter of some megabytes.
     pub fn load(&self, component: &[u8]) -> Result<Policy, LoadError> {
-        self.check_form(component)?;
-        if !self.keys.is_empty() {
-            signature::verify(component, &self.keys).map_err(LoadError::BadSignature)?;
+        let types = self.check_form(component)?;
+        self.check_signature(component)?;
+        self.take_in(component, &types)
+    }
+
+    /// Whether one of the keys signed `component`, where there are any: all that can have
+    /// changed of what was taken in before.
+    pub fn check_signature(&self, component: &[u8]) -> Result<(), LoadError> {
+        if self.keys.is_empty() {
+            return Ok(());
         }
-        self.take_in(component)
+        signature::verify(component, &self.keys).map(drop).map_err(LoadError::BadSignature)
     }
 
     /// The same, for a component that somebody else vouches for: this program, which
     /// brought it along, or the ledger, for what has decided before.
     pub fn load_vouched(&self, component: &[u8]) -> Result<Policy, LoadError> {
-        self.check_form(component)?;
-        self.take_in(component)
+        let types = self.check_form(component)?;
+        self.take_in(component, &types)
     }
 
-    fn check_form(&self, component: &[u8]) -> Result<(), LoadError> {
+    fn check_form(&self, component: &[u8]) -> Result<Types, LoadError> {
         check_size(component, self.shared.limits.component_bytes_max)?;
         check_format(component)
     }
 
-    fn take_in(&self, component: &[u8]) -> Result<Policy, LoadError> {
+    fn take_in(&self, component: &[u8], types: &Types) -> Result<Policy, LoadError> {
         let shared = &self.shared;
         shared.contract.check(component).map_err(|mismatch| match mismatch {
             Mismatch::Contract(difference) => LoadError::WrongContract(difference),
             Mismatch::Imports(foreign) => LoadError::ForeignImport(foreign),
         })?;
         let digest = Digest::of(component);
-        let compiled = compiled(shared, component, digest)?;
+        let begins_anew = anew::with_begin_anew(component, types.as_ref());
+        let compiled = compiled(shared, begins_anew.as_deref().unwrap_or(component), digest)?;
         let instance = shared
             .linker
             .instantiate_pre(&compiled)
             .map_err(|error| LoadError::WrongContract(plain(&format!("{error:#}"), 400)))?;
-        let loaded = Loaded::start(shared.clone(), instance, &compiled).map_err(not_started)?;
+        let loaded =
+            Loaded::start(shared.clone(), instance, &compiled, begins_anew.is_some()).map_err(not_started)?;
         let schema = schema(&loaded.schema().map_err(not_started)?)?;
         let evidence = loaded.evidence().map_err(not_started)?;
         let metadata = Metadata::of(component, &schema);
@@ -140,7 +151,7 @@ fn check_size(component: &[u8], max: usize) -> Result<(), LoadError> {
     }
 }
 
-fn check_format(component: &[u8]) -> Result<(), LoadError> {
+fn check_format(component: &[u8]) -> Result<Types, LoadError> {
     if Parser::is_core_wasm(component) {
         return Err(LoadError::NotAComponent(
             "it is a core module; wrap it into a component first".to_owned(),
@@ -153,11 +164,10 @@ fn check_format(component: &[u8]) -> Result<(), LoadError> {
     // engine to say.
     Validator::new_with_features(WasmFeatures::all())
         .validate_all(component)
-        .map(drop)
         .map_err(|error| LoadError::NotAComponent(plain(&error.to_string(), 400)))
 }
 
-/// From the cache, or compiled and then kept there. A panic of the compiler is a
+/// From the cache, or compiled and then kept there under the `digest` of what it was made of. A panic of the compiler is a
 /// refusal like any other.
 fn compiled(shared: &Shared, component: &[u8], digest: Digest) -> Result<Component, LoadError> {
     if let Some(cached) = shared.cache.as_ref().and_then(|c| c.load(&shared.engine, digest)) {

@@ -13,11 +13,14 @@ use wasmtime::Store;
 use wasmtime::component::{Component, Instance, InstancePre};
 
 use crate::abi::v1::{self, Exports};
-use crate::call::Call;
+use crate::call::{Call, Log};
+use crate::engine;
 use crate::fault::{self, fault};
 use crate::instances::{Fresh, Instances};
 use crate::metadata::Metadata;
+use crate::permits::Permit;
 use crate::runtime::Shared;
+use crate::series::Series;
 
 /// A policy that passed every check of [`crate::Runtime::load`]; cheap to clone.
 #[derive(Clone)]
@@ -86,16 +89,20 @@ impl Policy {
     /// until a limit ends it.
     pub fn evaluate(&self, config: &str, input: &Input) -> Evaluation {
         let loaded = &self.0.loaded;
-        if let Err(fault) = loaded.admit_config(config).and_then(|()| loaded.admit_input(input)) {
+        if let Err(fault) = loaded.admit(config, input) {
             return Evaluation::without_a_call(fault);
         }
         let run = loaded.ready.run(|store, instance| loaded.exports.evaluate(store, instance, config, input));
-        Evaluation {
-            verdict: run.answer,
-            fuel_used: run.fuel_used,
-            memory_bytes: run.memory_bytes,
-            log: run.log,
-        }
+        run.into()
+    }
+
+    /// For asking it many times in a row, from one thread.
+    pub fn series(&self) -> Series {
+        Series::new(self.clone())
+    }
+
+    pub(crate) fn loaded(&self) -> &Loaded {
+        &self.0.loaded
     }
 
     /// Makes the instance of the next evaluation and clears away what the last one
@@ -113,6 +120,13 @@ impl Policy {
         let loaded = &self.0.loaded;
         loaded.admit_config(config)?;
         loaded.ready.run(|store, instance| loaded.exports.check(store, instance, config)).answer
+    }
+}
+
+impl From<Run<Verdict>> for Evaluation {
+    fn from(run: Run<Verdict>) -> Self {
+        let Run { answer, fuel_used, memory_bytes, log } = run;
+        Self { verdict: answer, fuel_used, memory_bytes, log }
     }
 }
 
@@ -139,7 +153,7 @@ pub(crate) struct Loaded {
 struct Ready(Instances);
 
 /// What one call came to, whatever it was for.
-struct Run<T> {
+pub(crate) struct Run<T> {
     answer: Result<T, Fault>,
     fuel_used: u64,
     memory_bytes: u64,
@@ -147,21 +161,25 @@ struct Run<T> {
 }
 
 impl<T> Run<T> {
-    fn failed(message: impl fmt::Display) -> Self {
+    pub(crate) fn failed(message: impl fmt::Display) -> Self {
         let answer = Err(fault(FaultCode::Host, message));
         Self { answer, fuel_used: 0, memory_bytes: 0, log: Vec::new() }
     }
 }
 
 impl Loaded {
-    /// Starts `component`, which `instance` is made from, and finds its functions.
+    /// Starts `component`, which `instance` is made from, and finds its functions, among
+    /// them the one that begins anew if it has that.
     pub(crate) fn start(
         shared: Arc<Shared>,
         instance: InstancePre<Call>,
         component: &Component,
+        begins_anew: bool,
     ) -> Result<Self, Fault> {
         let ready = Ready(Instances::new(shared, instance));
-        let exports = ready.run(|store, instance| Exports::find(component, store, instance).map(Ok)).answer?;
+        let find =
+            |store: &mut _, instance: &_| Exports::find(component, store, instance, begins_anew).map(Ok);
+        let exports = ready.run(find).answer?;
         Ok(Self { ready, exports })
     }
 
@@ -173,6 +191,45 @@ impl Loaded {
     /// What the policy needs to be gathered before a call.
     pub(crate) fn evidence(&self) -> Result<EvidenceNeeds, Fault> {
         self.ready.run(|store, instance| self.exports.evidence(store, instance)).answer
+    }
+
+    /// Where an instance for a row of calls may be, if it can be one of this component.
+    pub(crate) fn place_in_series(&self) -> Option<Permit> {
+        self.exports.begins_anew().then(|| self.ready.0.shared().places_in_series.take())?
+    }
+
+    /// What the policy says in `fresh`, which then is fresh again, or is not given back.
+    pub(crate) fn evaluate_in(
+        &self,
+        fresh: Option<Fresh>,
+        config: &str,
+        input: &Input,
+    ) -> (Run<Verdict>, Option<Fresh>) {
+        let limits = &self.ready.0.shared().limits;
+        let mut fresh = match fresh.map_or_else(|| self.ready.0.make(None), Ok) {
+            Ok(fresh) => fresh,
+            Err(error) => return (Run::failed(error), None),
+        };
+        let (memory, fuel) = (fresh.store.data().memory.bytes(), fresh.store.get_fuel().unwrap_or(0));
+        let run = self
+            .ready
+            .call_in(&mut fresh, |store, instance| self.exports.evaluate(store, instance, config, input));
+        let Fresh { store, instance: Ok(instance), .. } = &mut fresh else { return (run, None) };
+        // What grew cannot be made smaller, and what trapped is never entered again.
+        let is_whole = run.answer.is_ok() && store.data().memory.bytes() == memory;
+        let begun_anew = is_whole
+            && store.set_fuel(limits.fuel_max).is_ok()
+            && self.exports.begin_anew(store, instance).is_ok()
+            && engine::refill(store, limits).is_ok()
+            // To make the instance has used a little.
+            && store.set_fuel(fuel).is_ok();
+        store.data_mut().log = Log::new(limits);
+        (run, begun_anew.then_some(fresh))
+    }
+
+    /// Whether `config` and `input` may be passed to the policy at all.
+    pub(crate) fn admit(&self, config: &str, input: &Input) -> Result<(), Fault> {
+        self.admit_config(config).and_then(|()| self.admit_input(input))
     }
 
     fn admit_config(&self, config: &str) -> Result<(), Fault> {
@@ -214,24 +271,32 @@ impl Ready {
         &self,
         body: impl FnOnce(&mut Store<Call>, &Instance) -> wasmtime::Result<Result<T, Fault>>,
     ) -> Run<T> {
-        let limits = &self.0.shared().limits;
         let mut fresh = match self.0.take() {
             Ok(fresh) => fresh,
             Err(error) => return Run::failed(error),
         };
-        let Fresh { store, instance, .. } = &mut fresh;
+        let run = self.call_in(&mut fresh, body);
+        self.0.leave(fresh);
+        run
+    }
+
+    fn call_in<T>(
+        &self,
+        fresh: &mut Fresh,
+        body: impl FnOnce(&mut Store<Call>, &Instance) -> wasmtime::Result<Result<T, Fault>>,
+    ) -> Run<T> {
+        let limits = &self.0.shared().limits;
+        let Fresh { store, instance, .. } = fresh;
         let answer = match instance {
             Ok(instance) => body(store, instance).unwrap_or_else(|error| Err(self.fault(store, &error))),
             Err(error) => Err(self.fault(store, error)),
         };
-        let run = Run {
+        Run {
             answer,
             fuel_used: limits.fuel_max.saturating_sub(store.get_fuel().unwrap_or(0)),
             memory_bytes: store.data().memory.bytes() as u64,
             log: store.data_mut().log.take_lines(limits),
-        };
-        self.0.leave(fresh);
-        run
+        }
     }
 
     fn fault(&self, store: &Store<Call>, error: &wasmtime::Error) -> Fault {

@@ -8,6 +8,7 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use crate::abi::{Contract, v1};
+use crate::anew;
 use crate::cache::Cache;
 use crate::call::Call;
 use crate::engine::{self, StartError};
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) permits: Permits,
     /// Places of instances that are made ahead.
     pub(crate) places_ahead: Permits,
+    /// Places of instances that serve a row of calls.
+    pub(crate) places_in_series: Permits,
     pub(crate) linker: Linker<Call>,
     pub(crate) contract: Contract,
     pub(crate) cache: Option<Cache>,
@@ -63,7 +66,7 @@ impl Runtime {
         let mut linker = Linker::new(&engine);
         v1::offer(&mut linker).map_err(|error| RuntimeError::Contract(format!("{error:#}")))?;
         let cache = cache.and_then(|folder| {
-            Cache::open(folder.clone(), &fingerprint)
+            Cache::open(folder.clone(), &format!("{fingerprint}-{}", anew::FORM))
                 .inspect_err(|error| {
                     tracing::warn!(
                         folder = %folder.display(), %error,
@@ -77,6 +80,7 @@ impl Runtime {
             shared: Arc::new(Shared {
                 permits: Permits::new(limits.evaluations_max, Duration::from_millis(limits.wait_ms_max)),
                 places_ahead: Permits::new(engine::AHEAD_MAX, Duration::ZERO),
+                places_in_series: Permits::new(engine::SERIES_MAX, Duration::ZERO),
                 contract: Contract::v1().map_err(RuntimeError::Contract)?,
                 engine,
                 limits,

@@ -13,6 +13,7 @@ use quorate_core::verdict::{EvidenceNeeds, Fault, Finding, Verdict};
 use wasmtime::Store;
 use wasmtime::component::{Component, ComponentExportIndex, Instance, Linker, TypedFunc};
 
+use crate::anew::BEGIN_ANEW;
 use crate::call::{Call, log};
 
 pub(crate) use question::{BadInput, size};
@@ -53,17 +54,21 @@ pub(crate) struct Exports {
     schema: ComponentExportIndex,
     check: ComponentExportIndex,
     evidence: ComponentExportIndex,
+    /// Of the type `TypedFunc<(), ()>`; none where an instance cannot begin anew.
+    begin_anew: Option<ComponentExportIndex>,
 }
 
 type Evaluate<'a> = TypedFunc<(&'a str, records::Input<'a>), (wit::Verdict,)>;
 
 impl Exports {
     /// Fails where one is missing or has another type, which the contract check has
-    /// excluded. `instance` is one of `component`.
+    /// excluded. `instance` is one of `component`, which has [`BEGIN_ANEW`] if it
+    /// `begins_anew`.
     pub(crate) fn find(
         component: &Component,
         store: &mut Store<Call>,
         instance: &Instance,
+        begins_anew: bool,
     ) -> wasmtime::Result<Self> {
         let find = |interface: &str, function: &str| {
             component
@@ -78,7 +83,25 @@ impl Exports {
             schema: find("quorate:policy/settings@1.0.0", "schema")?,
             check: find("quorate:policy/settings@1.0.0", "check")?,
             evidence: find("quorate:policy/settings@1.0.0", "evidence")?,
+            begin_anew: if begins_anew { component.get_export_index(None, BEGIN_ANEW) } else { None },
         })
+    }
+
+    /// Whether an instance can serve a row of calls.
+    pub(crate) fn begins_anew(&self) -> bool {
+        self.begin_anew.is_some()
+    }
+
+    /// Puts the instance back to where nothing has run in it.
+    pub(crate) fn begin_anew(&self, store: &mut Store<Call>, instance: &Instance) -> wasmtime::Result<()> {
+        let begin_anew = self.begin_anew.ok_or_else(|| wasmtime::format_err!("it cannot begin anew"))?;
+        let function = instance
+            .get_func(&mut *store, begin_anew)
+            .ok_or_else(|| wasmtime::format_err!("an instance of another component"))?;
+        // SAFETY: as above; the function was added with this type.
+        #[allow(unsafe_code, reason = "wasmtime has no other way to compare the types only once")]
+        let function: TypedFunc<(), ()> = unsafe { TypedFunc::new_unchecked(function) };
+        function.call(store, ())
     }
 
     /// What the policy says about `input`.

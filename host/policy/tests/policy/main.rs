@@ -11,6 +11,7 @@ mod evaluation;
 mod faults;
 mod frozen;
 mod refusals;
+mod series;
 mod signature;
 mod vectors;
 

@@ -91,7 +91,7 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let bytes = app.ledger.blob(&digest)?;
     // Components are kept in the same place.
-    let record = bytes.filter(|bytes| serde_json::from_slice::<Record>(bytes).is_ok());
+    let record = bytes.filter(|bytes| Record::from_json(bytes).is_ok());
     let record = record.ok_or_else(|| Problem::not_found("decision", &digest.short()))?;
     Ok(([(header::CONTENT_TYPE, "application/json")], record).into_response())
 }

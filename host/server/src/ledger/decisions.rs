@@ -1,25 +1,31 @@
 //! Decision points: where in the ledger the policies were asked, and the records of
-//! it. For those who look at very many of them: what is not needed is not read.
+//! it. For those who look at very many of them: what is not needed is not read, and an
+//! entry's JSON is not taken apart where what is wanted from it stands where it always does.
 
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+
+use memchr::memmem;
 use quorate_core::Timestamp;
+use quorate_core::decision::RuleUsed;
 use quorate_core::entry::{Kind, Stream};
 use quorate_core::ids::{Digest, PolicyName, RequestId, RuleName};
-use rusqlite::types::{Value, ValueRef};
-use rusqlite::{OptionalExtension as _, params_from_iter};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
+use serde::Deserialize;
 
 use super::read::{ReadError, Reader, parse};
-use super::seal::{digest_of, int, micros, number};
+use super::seal::{int, micros, number};
 
-/// The digest of the record, which nearly always is what the text ends with: then the
-/// JSON need not be taken apart.
-const RECORD: &str =
-    "iif(substr(e.json, -77, 11) = ',\"record\":\"', substr(e.json, -66, 64), e.json ->> '$.record')";
+/// What stands before the digest of the record, with which the JSON nearly always ends.
+const RECORD: &[u8] = b",\"record\":\"";
+/// What stands before what it came to. A quote inside a text is escaped, so that nothing
+/// else looks like it.
+const OUTCOME: &[u8] = b"\"decision\":{\"outcome\":{\"kind\":\"";
 
-/// What it came to, and some of what follows that. A quote inside a text is escaped, so
-/// that nothing else looks like it.
-const OUTCOME: &str = "coalesce(
-    substr(e.json, nullif(instr(e.json, '\"decision\":{\"outcome\":{\"kind\":\"'), 0) + 31, 12),
-    e.json ->> '$.decision.outcome.kind')";
+/// How many records that are not looked for are passed over before the next one is looked
+/// for by its digest.
+const OTHERS_MAX: u32 = 4;
 
 /// Which decision points; all that is left out holds for every one.
 #[derive(Debug, Clone, Default)]
@@ -63,16 +69,19 @@ pub struct History {
 impl Reader {
     /// Counts what `filter` leaves.
     pub fn history_of_decisions(&self, filter: &PointFilter) -> Result<History, ReadError> {
-        let (conditions, values) = filter.conditions();
-        let sql = format!(
-            "SELECT count(*), count(*) - count(b.digest), (SELECT seq FROM head)
-             FROM entries e LEFT JOIN blobs b ON b.digest = unhex({RECORD}) WHERE {conditions}"
-        );
-        let found = self.rows(&sql, params_from_iter(values), |row| {
-            Ok((number(row.get(0)?), number(row.get(1)?), number(row.get(2)?)))
-        })?;
-        let (points, missing, head) = found.first().copied().unwrap_or_default();
-        Ok(History { points, missing, head })
+        self.read(|connection| {
+            // One transaction: the newest entry and those up to it are of one moment.
+            let transaction = connection.unchecked_transaction()?;
+            let head: i64 = transaction.query_row("SELECT seq FROM head", [], |row| row.get(0))?;
+            let mut history = History { points: 0, missing: 0, head: number(head) };
+            let mut record = transaction.prepare_cached("SELECT 1 FROM blobs WHERE digest = ?1")?;
+            filter.each(&transaction, 0, history.head, |found| {
+                history.points += 1;
+                history.missing += u64::from(!record.exists([found.record().as_bytes()])?);
+                Ok(ControlFlow::Continue(()))
+            })?;
+            Ok(history)
+        })
     }
 
     /// The decision points that `filter` leaves after entry `after` and up to entry
@@ -84,34 +93,25 @@ impl Reader {
         until: u64,
         limit: usize,
     ) -> Result<Vec<Point>, ReadError> {
-        let (conditions, mut values) = filter.conditions();
-        values.extend([int(after), int(until), int(limit as u64)].map(Value::from));
-        let sql = format!(
-            "SELECT e.seq, e.stream, e.at, unhex({RECORD}), {OUTCOME}
-             FROM entries e WHERE {conditions} AND e.seq > ? AND e.seq <= ? ORDER BY e.seq LIMIT ?"
-        );
-        let rows = self.rows(&sql, params_from_iter(values), |row| {
-            let (seq, at) = (number(row.get(0)?), row.get::<_, i64>(2)?);
-            Ok((seq, row.get::<_, String>(1)?, at, digest_of(row, 3)?, row.get::<_, Option<String>>(4)?))
-        })?;
-        let point =
-            |(seq, stream, at, record, outcome): (u64, String, i64, Option<Digest>, Option<String>)| {
-                let name =
-                    stream.strip_prefix(Kind::Request.as_str()).and_then(|rest| rest.strip_prefix('/'));
-                Ok(Point {
-                    seq,
-                    request: parse(name.unwrap_or(&stream))?,
-                    at: Timestamp::from_microsecond(at)
-                        .map_err(|error| ReadError::Unreadable(error.to_string()))?,
-                    record: record.unwrap_or(Digest::ZERO),
-                    outcome: outcome.unwrap_or_default().split('"').next().unwrap_or_default().to_owned(),
-                })
-            };
-        rows.into_iter().map(point).collect()
+        self.read(|connection| {
+            let mut points = Vec::new();
+            filter.each(connection, after, until, |found| {
+                if points.len() == limit {
+                    return Ok(ControlFlow::Break(()));
+                }
+                points.push(found.point()?);
+                Ok(ControlFlow::Continue(()))
+            })?;
+            Ok(points)
+        })
     }
 
     /// Shows `each` the record of every point, in their order, where it stands: nothing
     /// is copied. None where it is not there any more.
+    ///
+    /// Records lie in the order in which they were written, which is that of the decisions
+    /// unless one record serves several: so each is looked for behind the one before, and
+    /// by its digest only where it is not there.
     pub fn records_of(
         &self,
         points: &[Point],
@@ -120,19 +120,34 @@ impl Reader {
         self.read(|connection| {
             // One transaction: it is not begun and ended once for each of them.
             let transaction = connection.unchecked_transaction()?;
-            let mut one = transaction.prepare_cached("SELECT bytes FROM blobs WHERE digest = ?1")?;
-            for point in points {
-                let seen = one
+            let mut by_digest =
+                transaction.prepare_cached("SELECT rowid, bytes FROM blobs WHERE digest = ?1")?;
+            let mut behind = transaction
+                .prepare_cached("SELECT digest, bytes FROM blobs WHERE rowid > ?1 ORDER BY rowid")?;
+            let mut points = points.iter().peekable();
+            while let Some(point) = points.next() {
+                let found = by_digest
                     .query_row([point.record.as_bytes()], |row| {
-                        match row.get_ref(0)? {
-                            ValueRef::Blob(bytes) => each(point, Some(bytes)),
-                            _ => each(point, None),
-                        }
-                        Ok(())
+                        each(point, row.get_ref(1)?.as_blob().ok());
+                        row.get::<_, i64>(0)
                     })
                     .optional()?;
-                if seen.is_none() {
+                let Some(rowid) = found else {
                     each(point, None);
+                    continue;
+                };
+                let (mut rows, mut others) = (behind.query([rowid])?, 0);
+                while let Some(point) = points.peek()
+                    && others < OTHERS_MAX
+                    && let Some(row) = rows.next()?
+                {
+                    if row.get_ref(0)?.as_blob().is_ok_and(|digest| digest == point.record.as_bytes()) {
+                        each(point, row.get_ref(1)?.as_blob().ok());
+                        points.next();
+                        others = 0;
+                    } else {
+                        others += 1;
+                    }
                 }
             }
             Ok(())
@@ -140,35 +155,140 @@ impl Reader {
     }
 }
 
+/// A decision point as its row says it.
+struct Found<'a> {
+    seq: u64,
+    stream: &'a str,
+    /// Microseconds since 1970.
+    at: i64,
+    json: &'a str,
+    /// Finds [`OUTCOME`].
+    outcome: &'a memmem::Finder<'static>,
+}
+
+impl Found<'_> {
+    fn point(&self) -> Result<Point, ReadError> {
+        let name = self.stream.strip_prefix(Kind::Request.as_str()).and_then(|rest| rest.strip_prefix('/'));
+        Ok(Point {
+            seq: self.seq,
+            request: parse(name.unwrap_or(self.stream))?,
+            at: Timestamp::from_microsecond(self.at)
+                .map_err(|error| ReadError::Unreadable(error.to_string()))?,
+            record: self.record(),
+            outcome: self.outcome().into_owned(),
+        })
+    }
+
+    fn record(&self) -> Digest {
+        let json = self.json.as_bytes();
+        // The digest's 64 digits, and what closes it and the object.
+        let last = json.strip_suffix(b"\"}").and_then(|rest| rest.split_last_chunk::<64>());
+        let digits = match last {
+            Some((before, digits)) if before.ends_with(RECORD) => str::from_utf8(digits).ok(),
+            _ => None,
+        };
+        let digest = match digits {
+            Some(digits) => digits.parse().ok(),
+            None => said::<Recorded>(self.json).map(|recorded| recorded.record),
+        };
+        digest.unwrap_or(Digest::ZERO)
+    }
+
+    fn outcome(&self) -> Cow<'_, str> {
+        let begins = self.outcome.find(self.json.as_bytes()).map(|at| at + OUTCOME.len());
+        let stands = begins.and_then(|begins| self.json.get(begins..)?.split('"').next());
+        stands.map_or_else(
+            || said::<Decided>(self.json).map(|said| said.decision.outcome.kind).unwrap_or_default().into(),
+            Cow::Borrowed,
+        )
+    }
+
+    /// Whether this policy took part, this rule, or the policy for the rule. A quote inside
+    /// a text is escaped, so this finds names and nothing that somebody wrote.
+    fn is_of(&self, policy: Option<&memmem::Finder<'_>>, rule: Option<&memmem::Finder<'_>>) -> bool {
+        let names = |finder: &memmem::Finder<'_>| finder.find(self.json.as_bytes()).is_some();
+        policy.is_none_or(names) && rule.is_none_or(names)
+    }
+
+    /// Whether the rule asked the policy.
+    fn asked(&self, policy: &PolicyName, rule: &RuleName) -> bool {
+        said::<Decided>(self.json).is_some_and(|said| {
+            let mut rules = said.decision.rules.iter().filter(|used| used.rule == *rule);
+            rules.any(|used| used.policies.iter().any(|used| used.policy == *policy))
+        })
+    }
+}
+
+/// Of an entry, the digest of the record.
+#[derive(Deserialize)]
+struct Recorded {
+    record: Digest,
+}
+
+/// Of an entry, what was decided.
+#[derive(Deserialize)]
+struct Decided {
+    decision: Said,
+}
+
+#[derive(Deserialize)]
+struct Said {
+    outcome: Outcome,
+    rules: Vec<RuleUsed>,
+}
+
+#[derive(Deserialize)]
+struct Outcome {
+    kind: String,
+}
+
+fn said<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
+    serde_json::from_str(json).ok()
+}
+
 impl PointFilter {
-    fn conditions(&self) -> (String, Vec<Value>) {
-        let mut conditions = vec!["e.type = 'request-decided'"];
-        let mut values: Vec<Value> = Vec::new();
+    /// Shows `each` what this leaves after entry `after` and up to entry `until`, the oldest
+    /// first, until it breaks off.
+    fn each(
+        &self,
+        connection: &Connection,
+        after: u64,
+        until: u64,
+        mut each: impl FnMut(&Found<'_>) -> Result<ControlFlow<()>, ReadError>,
+    ) -> Result<(), ReadError> {
+        let mut values: Vec<Value> = vec![int(after).into(), int(until).into()];
+        let mut conditions = String::from("type = 'request-decided' AND seq > ? AND seq <= ?");
         if let Some(request) = &self.request {
-            conditions.push("e.stream = ?");
+            conditions.push_str(" AND stream = ?");
             values.push(Stream::request(request).to_string().into());
         }
         if let Some(since) = self.since {
-            conditions.push("e.at >= ?");
+            conditions.push_str(" AND at >= ?");
             values.push(micros(since).into());
         }
-        // A quote inside a text is escaped there, so this finds names and nothing that
-        // somebody wrote. It is many times faster than taking the JSON apart.
-        if let Some(policy) = &self.policy {
-            conditions.push("instr(e.json, ?) > 0");
-            values.push(format!("\"policy\":\"{policy}\"").into());
+        let policy = self.policy.as_ref().map(|policy| format!("\"policy\":\"{policy}\""));
+        let rule = self.rule.as_ref().map(|rule| format!("\"rule\":\"{rule}\""));
+        let (policy, rule) =
+            (policy.as_ref().map(memmem::Finder::new), rule.as_ref().map(memmem::Finder::new));
+        let outcome = memmem::Finder::new(OUTCOME);
+        let sql = format!("SELECT seq, stream, at, json FROM entries WHERE {conditions} ORDER BY seq");
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut rows = statement.query(params_from_iter(values))?;
+        while let Some(row) = rows.next()? {
+            let text = |nth: usize| -> Result<&str, ReadError> {
+                let text = row.get_ref(nth)?.as_str();
+                text.map_err(|error| ReadError::Unreadable(error.to_string()))
+            };
+            let (seq, at) = (number(row.get(0)?), row.get(2)?);
+            let found = Found { seq, stream: text(1)?, at, json: text(3)?, outcome: &outcome };
+            let both = self.policy.as_ref().zip(self.rule.as_ref());
+            if found.is_of(policy.as_ref(), rule.as_ref())
+                && both.is_none_or(|(policy, rule)| found.asked(policy, rule))
+                && each(&found)?.is_break()
+            {
+                break;
+            }
         }
-        if let Some(rule) = &self.rule {
-            conditions.push("instr(e.json, ?) > 0");
-            values.push(format!("\"rule\":\"{rule}\"").into());
-        }
-        if let (Some(policy), Some(rule)) = (&self.policy, &self.rule) {
-            conditions.push(
-                "EXISTS (SELECT 1 FROM json_each(e.json, '$.decision.rules') r, json_each(r.value, '$.policies') p
-                         WHERE r.value ->> 'rule' = ? AND p.value ->> 'policy' = ?)",
-            );
-            values.extend([rule.to_string().into(), policy.to_string().into()]);
-        }
-        (conditions.join(" AND "), values)
+        Ok(())
     }
 }

@@ -9,6 +9,7 @@ use quorate_core::decision::Record;
 use quorate_core::ids::{Digest, RequestId};
 use quorate_core::input::{Choice, Fact, Input};
 use quorate_core::request::{Bounds, State};
+use quorate_policy::Series;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -149,11 +150,17 @@ impl Inner {
             resource_seconds: None,
             command_window_seconds: config.command_window_seconds,
         };
+        let bounds = &bounds;
         let mut page = BacktestPage::default();
         let mut table: BTreeMap<(Kind, Kind, Change), u64> = BTreeMap::new();
         let next = self.walk(
             slice,
-            |point, bytes| seen(kept, place, &bounds, point, bytes),
+            || {
+                let mut series = kept.policy.series();
+                move |point: &Point, bytes: Option<&[u8]>| {
+                    seen(kept, &mut series, place, bounds, point, bytes)
+                }
+            },
             |point, seen| match seen {
                 Seen::Gap => {
                     page.gaps.push(Gap::at(&point));
@@ -208,8 +215,15 @@ impl Inner {
     }
 }
 
-fn seen(kept: &Kept, place: &Place, bounds: &Bounds, point: &Point, bytes: Option<&[u8]>) -> Seen {
-    let record = bytes.and_then(|bytes| serde_json::from_slice::<Record>(bytes).ok());
+fn seen(
+    kept: &Kept,
+    series: &mut Series,
+    place: &Place,
+    bounds: &Bounds,
+    point: &Point,
+    bytes: Option<&[u8]>,
+) -> Seen {
+    let record = bytes.and_then(|bytes| Record::from_json(bytes).ok());
     let Some(mut record) = record else { return Seen::Gap };
     let without_facts = add_facts(&mut record.input, &kept.policy.evidence().facts);
     let mut evaluations = 0;
@@ -218,7 +232,7 @@ fn seen(kept: &Kept, place: &Place, bounds: &Bounds, point: &Point, bytes: Optio
             return Tried::ConfigRefused(why);
         }
         evaluations += 1;
-        Tried::Answered(ask(&kept.policy, config, input).verdict.into())
+        Tried::Answered(ask(|| series.evaluate(config, input)).verdict.into())
     };
     let outlook = backtest::outlook(&mut record, place, bounds, try_it);
     let Some(outlook) = outlook else { return Seen::Elsewhere };

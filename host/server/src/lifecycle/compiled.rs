@@ -1,6 +1,7 @@
-//! Components that are asked without deciding anything: candidates that somebody
-//! sent, and versions that decided once. Kept compiled for a while, so that page after
-//! page of a long look back need not compile them again.
+//! Components that may be needed again soon: candidates that somebody sent, versions that
+//! were loaded, and those that decided until lately. Kept compiled for a while, so that page
+//! after page of a long look back need not compile them again, and an activation or a
+//! rollback takes milliseconds.
 //!
 //! Nothing of it is in the ledger: trying a candidate leaves no trace.
 
@@ -43,7 +44,7 @@ pub struct Candidate {
 }
 
 impl Compiled {
-    fn get(&self, digest: &Digest, now: Timestamp) -> Option<Arc<Kept>> {
+    pub(super) fn get(&self, digest: &Digest, now: Timestamp) -> Option<Arc<Kept>> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, (used, _)| now.duration_since(*used).as_secs() <= UNUSED_SECONDS_MAX);
         let (used, found) = kept.get_mut(digest)?;
@@ -51,7 +52,7 @@ impl Compiled {
         Some(Arc::clone(found))
     }
 
-    fn put(&self, policy: Policy, now: Timestamp) -> Arc<Kept> {
+    pub(super) fn put(&self, policy: Policy, now: Timestamp) -> Arc<Kept> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let digest = policy.digest();
         while kept.len() >= KEPT_MAX && !kept.contains_key(&digest) {
@@ -59,8 +60,10 @@ impl Compiled {
             let Some(oldest) = oldest else { break };
             kept.remove(&oldest);
         }
-        let made = Arc::new(Kept { policy, configs: Mutex::default() });
-        Arc::clone(&kept.entry(digest).or_insert((now, made)).1)
+        let (used, found) =
+            kept.entry(digest).or_insert_with(|| (now, Arc::new(Kept { policy, configs: Mutex::default() })));
+        *used = now;
+        Arc::clone(found)
     }
 }
 

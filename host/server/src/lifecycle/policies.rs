@@ -82,7 +82,9 @@ impl Lifecycle {
             self.check_own_word(name, Digest::of(&component), &by)?;
         }
         let (compiled, component) = tokio::task::spawn_blocking(move || {
-            inner.load(&component, built_in).map(|compiled| (compiled, component))
+            let compiled = inner.load(&component, built_in)?;
+            inner.compiled.put(compiled.clone(), inner.clock.now());
+            Ok::<_, LoadError>((compiled, component))
         })
         .await
         .map_err(anyhow::Error::new)??;
@@ -184,6 +186,10 @@ impl Lifecycle {
     }
 
     fn put(&self, name: &PolicyName, compiled: &quorate_policy::Policy) {
+        // Going back to what decided until now is not to wait for it to be taken in again.
+        if let Some(before) = self.0.active.load().get(name) {
+            self.0.compiled.put(before.clone(), self.0.clock.now());
+        }
         self.0.active.replace(name, Some(compiled));
         self.0.swapped.notify_waiters();
         self.0.swapped.notify_one();
@@ -196,7 +202,17 @@ impl Lifecycle {
             let Some(component) = inner.ledger.blob(&version.digest)? else {
                 return Err(Error::NotFound { what: "component", name: version.digest.short() });
             };
-            Ok(inner.load(&component, version.built_in)?)
+            let now = inner.clock.now();
+            if let Some(kept) = inner.compiled.get(&version.digest, now) {
+                // What it is was looked at when it was taken in; whose word it has may have changed.
+                if !version.built_in {
+                    inner.runtime.check_signature(&component)?;
+                }
+                return Ok(kept.policy.clone());
+            }
+            let policy = inner.load(&component, version.built_in)?;
+            inner.compiled.put(policy.clone(), now);
+            Ok(policy)
         })
         .await
         .map_err(anyhow::Error::new)?

@@ -1,6 +1,7 @@
 //! Replay: recorded decisions made again, each by the very versions that made them.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use quorate_core::Timestamp;
@@ -8,7 +9,7 @@ use quorate_core::decision::{Decision, Opinion, Record};
 use quorate_core::ids::{Digest, RuleName};
 use quorate_core::input::Input;
 use quorate_core::replay::{self, Part, Replayed};
-use quorate_policy::Evaluation;
+use quorate_policy::{Evaluation, Series};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -131,8 +132,9 @@ impl Lifecycle {
         let replay = move |inner: &Inner| {
             let bytes = inner.ledger.blob(&digest)?.ok_or_else(not_found)?;
             // Components are kept in the same place.
-            let record: Record = serde_json::from_slice(&bytes).map_err(|_| not_found())?;
-            let made = inner.make_again(&record, &bytes, &digest, None, &Versions::default())?;
+            let record = Record::from_json(&bytes).map_err(|_| not_found())?;
+            let versions = Versions::default();
+            let made = inner.make_again(&record, &bytes, &digest, None, &mut versions.in_series())?;
             Ok(made.view(&record, &digest, None))
         };
         self.0.take_turn(replay).await
@@ -150,6 +152,10 @@ impl Lifecycle {
 struct Versions(RwLock<BTreeMap<Digest, Option<Arc<Kept>>>>);
 
 impl Versions {
+    fn in_series(&self) -> InSeries<'_> {
+        InSeries { versions: self, series: BTreeMap::new() }
+    }
+
     fn get(&self, inner: &Inner, digest: &Digest) -> Result<Option<Arc<Kept>>, Error> {
         if let Some(known) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(digest) {
             return Ok(known.clone());
@@ -161,6 +167,25 @@ impl Versions {
         };
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(*digest, found.clone());
         Ok(found)
+    }
+}
+
+/// The versions as one thread asks them.
+struct InSeries<'a> {
+    versions: &'a Versions,
+    series: BTreeMap<Digest, Option<Series>>,
+}
+
+impl InSeries<'_> {
+    fn get(&mut self, inner: &Inner, digest: &Digest) -> Result<Option<&mut Series>, Error> {
+        let series = match self.series.entry(*digest) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let kept = self.versions.get(inner, digest)?;
+                new.insert(kept.map(|kept| kept.policy.series()))
+            }
+        };
+        Ok(series.as_mut())
     }
 }
 
@@ -190,18 +215,24 @@ struct Counted {
 impl Inner {
     fn replay_page(&self, slice: &Slice) -> Result<ReplayPage, Error> {
         let (mut page, versions, mut failed) = (ReplayPage::default(), Versions::default(), None);
-        let look = |point: &Point, bytes: Option<&[u8]>| {
-            let bytes = bytes?;
-            let record: Record = serde_json::from_slice(bytes).ok()?;
-            let made = self.make_again(&record, bytes, &point.record, Some(&point.outcome), &versions);
-            Some(made.map(|made| Counted {
-                evaluations: made.asked.iter().filter(|asked| asked.fuel.is_some()).count() as u64,
-                same_engine: made.same_engine,
-                listed:
-                    (!made.is_same()).then(|| Box::new(made.view(&record, &point.record, Some(point.seq)))),
-            }))
+        let looker = || {
+            let mut versions = versions.in_series();
+            move |point: &Point, bytes: Option<&[u8]>| {
+                let bytes = bytes?;
+                let record = Record::from_json(bytes).ok()?;
+                let outcome = Some(point.outcome.as_str());
+                let made = self.make_again(&record, bytes, &point.record, outcome, &mut versions);
+                Some(made.map(|made| {
+                    Counted {
+                        evaluations: made.asked.iter().filter(|asked| asked.fuel.is_some()).count() as u64,
+                        same_engine: made.same_engine,
+                        listed: (!made.is_same())
+                            .then(|| Box::new(made.view(&record, &point.record, Some(point.seq)))),
+                    }
+                }))
+            }
         };
-        let next = self.walk(slice, look, |point, seen| match seen {
+        let next = self.walk(slice, looker, |point, seen| match seen {
             None => {
                 page.gaps.push(Gap::at(&point));
                 true
@@ -224,17 +255,17 @@ impl Inner {
         bytes: &[u8],
         digest: &Digest,
         entry_says: Option<&str>,
-        versions: &Versions,
+        versions: &mut InSeries<'_>,
     ) -> Result<Made<'a>, Error> {
         let same_engine = record.engine == self.runtime.fingerprint();
         let mut asked = Vec::new();
         for rule in &record.rules {
             for opinion in &rule.opinions {
-                let kept = match &opinion.version {
+                let series = match &opinion.version {
                     Some(version) => versions.get(self, version)?,
                     None => None,
                 };
-                asked.push(ask_again(&rule.rule, opinion, &record.input, kept.as_deref(), same_engine));
+                asked.push(ask_again(&rule.rule, opinion, &record.input, series, same_engine));
             }
         }
         let mut differences = Vec::new();
@@ -259,18 +290,19 @@ fn ask_again<'a>(
     rule: &'a RuleName,
     opinion: &'a Opinion,
     input: &Input,
-    kept: Option<&Kept>,
+    version: Option<&mut Series>,
     same_engine: bool,
 ) -> Asked<'a> {
     let (mut fuel, mut is_gone) = (None, false);
-    let replayed = match (replay::cannot_be_asked(opinion), kept) {
+    let replayed = match (replay::cannot_be_asked(opinion), version) {
         (Some(why), _) => Replayed::NotCompared(why),
         (None, None) => {
             is_gone = true;
             Replayed::NotCompared("its component is not there any more, or does not load".to_owned())
         }
-        (None, Some(kept)) => {
-            let Evaluation { verdict, fuel_used, .. } = ask(&kept.policy, &opinion.config, input);
+        (None, Some(version)) => {
+            let asked = ask(|| version.evaluate(&opinion.config, input));
+            let Evaluation { verdict, fuel_used, .. } = asked;
             fuel = Some(fuel_used);
             replay::compare(opinion, &verdict.into(), fuel_used, same_engine)
         }
@@ -336,13 +368,13 @@ impl Made<'_> {
 }
 
 /// Asks a policy; again where only a busy machine kept it from answering.
-pub(super) fn ask(policy: &quorate_policy::Policy, config: &str, input: &Input) -> Evaluation {
-    let mut evaluation = policy.evaluate(config, input);
+pub(super) fn ask(mut evaluate: impl FnMut() -> Evaluation) -> Evaluation {
+    let mut evaluation = evaluate();
     for _ in 1..TRIES {
         if !matches!(&evaluation.verdict, Err(fault) if fault.code.may_pass()) {
             break;
         }
-        evaluation = policy.evaluate(config, input);
+        evaluation = evaluate();
     }
     evaluation
 }

@@ -114,7 +114,7 @@ impl Trial {
             let config = used.config.to_string();
             let policy = self.active.get(&used.policy);
             let answer = match policy {
-                Some(policy) => ask(policy, &config, &input).verdict.into(),
+                Some(policy) => ask(|| policy.evaluate(&config, &input)).verdict.into(),
                 None => Answer::Fault(Fault { code: FaultCode::Missing, message: String::new() }),
             };
             let (version, policy) = (policy.map(quorate_policy::Policy::digest), used.policy.clone());

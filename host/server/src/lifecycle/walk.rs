@@ -45,14 +45,14 @@ impl Inner {
         tokio::task::spawn_blocking(move || work(&inner)).await.map_err(anyhow::Error::new)?
     }
 
-    /// Shows `look` the decision points of `slice` with their records, from several
-    /// threads, and hands what it made of them to `take`, in order, which says how many
-    /// of them have to be told. Gives the entry after which the next page begins; none
+    /// Shows the decision points of `slice` with their records to what `looker` makes for
+    /// each of several threads, and hands what came of them to `take`, in order, which says
+    /// whether it has to be told. Gives the entry after which the next page begins; none
     /// where there is none.
-    pub(super) fn walk<T: Send>(
+    pub(super) fn walk<T: Send, L: FnMut(&Point, Option<&[u8]>) -> T>(
         &self,
         slice: &Slice,
-        look: impl Fn(&Point, Option<&[u8]>) -> T + Sync,
+        looker: impl Fn() -> L + Sync,
         mut take: impl FnMut(Point, T) -> bool,
     ) -> Result<Option<u64>, Error> {
         let began = Instant::now();
@@ -64,7 +64,7 @@ impl Inner {
             let Some(last) = points.last() else { return Ok(None) };
             (after, left) = (last.seq, left - points.len());
             let was_last = points.len() < wanted;
-            let seen = self.look_at(&points, &look)?;
+            let seen = self.look_at(&points, &looker)?;
             told +=
                 points.into_iter().zip(seen).map(|(point, seen)| take(point, seen)).filter(|x| *x).count();
             if was_last {
@@ -77,10 +77,10 @@ impl Inner {
     }
 
     /// Each core takes a stretch of the points, so that they stay in order.
-    fn look_at<T: Send>(
+    fn look_at<T: Send, L: FnMut(&Point, Option<&[u8]>) -> T>(
         &self,
         points: &[Point],
-        look: &(impl Fn(&Point, Option<&[u8]>) -> T + Sync),
+        looker: &(impl Fn() -> L + Sync),
     ) -> Result<Vec<T>, ReadError> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let stretch = points.len().div_ceil(cores).max(1);
@@ -90,6 +90,7 @@ impl Inner {
             for (points, seen) in points.chunks(stretch).zip(&mut seen) {
                 let failed = &failed;
                 scope.spawn(move || {
+                    let mut look = looker();
                     let read = self.ledger.records_of(points, |point, bytes| seen.push(look(point, bytes)));
                     if let (Err(error), Ok(mut failed)) = (read, failed.lock()) {
                         failed.get_or_insert(error);
