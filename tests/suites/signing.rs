@@ -110,6 +110,16 @@ async fn what_nobody_signed_does_not_decide_any_more_once_keys_are_asked_for() {
         .await
         .good();
     assert_eq!(world.approve("bob", &id).await.good().state(), "APPROVED");
+    // To look back, what decided once is taken in, whoever signed it; it decides no more for that.
+    let replayed = world.get("root", "decisions/replay").await.good().body;
+    assert_eq!(replayed["decisions"], replayed["same"], "{replayed}");
+    let digest = built_in.text("/versions/1/digest");
+    let again = json!({"digest": digest, "reason": "it was there"});
+    let refused = world.post("root", "policies/group-quorum/activate", again).await;
+    assert_eq!(refused.status, 422, "{:?}", refused.body);
+    assert!(refused.body.to_string().contains("it is not signed"), "{:?}", refused.body);
+    let rolled_back = world.post("root", "policies/group-quorum/rollback", json!({"reason": "back"})).await;
+    assert_eq!(rolled_back.status, 422, "{:?}", rolled_back.body);
 }
 
 #[tokio::test]

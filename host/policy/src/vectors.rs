@@ -17,6 +17,7 @@ use wasmparser::Payload;
 use crate::expressions::Expressions;
 use crate::policy::{Evaluation, Policy};
 use crate::sections::outermost;
+use crate::series::Series;
 
 /// The custom section of a component that holds its vector files, as YAML documents.
 pub const SECTION: &str = "quorate:vectors";
@@ -85,19 +86,26 @@ pub(crate) fn pass(text: &str, policy: &Policy) -> Result<(), String> {
 /// A loaded policy, asked in the author's words.
 pub struct Component<'a> {
     policy: &'a Policy,
-    /// What it was asked about last, in both words: the next is often the same but for a vote.
-    last: Option<(kit::Input, Input)>,
+    series: Series,
+    /// What it was asked about last.
+    last: Last,
 }
+
+/// An input in both words: the next is often the same but for a vote.
+#[derive(Default)]
+struct Last(Option<(kit::Input, Input)>);
 
 impl<'a> Component<'a> {
     /// `policy`, to be asked.
     pub fn new(policy: &'a Policy) -> Self {
-        Self { policy, last: None }
+        Self { policy, series: policy.series(), last: Last::default() }
     }
+}
 
+impl Last {
     /// The author's input in the words of the core.
     fn translated(&mut self, given: &kit::Input) -> Result<&Input, String> {
-        let last = match self.last.take() {
+        let last = match self.0.take() {
             Some((mut before, mut input)) if is_same_but_votes(&before, given) => {
                 let votes = given.votes.iter().zip(&before.votes);
                 let same = votes.take_while(|(one, other)| one == other).count();
@@ -111,7 +119,7 @@ impl<'a> Component<'a> {
             }
             _ => (given.clone(), input(given.clone())?),
         };
-        Ok(&self.last.insert(last).1)
+        Ok(&self.0.insert(last).1)
     }
 }
 
@@ -131,8 +139,7 @@ fn could_not(error: &BadInput) -> String {
 
 impl kit::vectors::Policy for Component<'_> {
     fn evaluate(&mut self, config: &str, given: &kit::Input) -> Result<kit::Verdict, String> {
-        let policy = self.policy;
-        let Evaluation { verdict, .. } = policy.evaluate(config, self.translated(given)?);
+        let Evaluation { verdict, .. } = self.series.evaluate(config, self.last.translated(given)?);
         verdict.map(kit_verdict).map_err(|fault| fault.to_string())
     }
 

@@ -3,9 +3,12 @@
 use std::time::{Duration, Instant};
 
 use quorate_core::entry::{Actor, Kind, Stream};
+use quorate_core::ids::Digest;
 use quorate_core::rule::AccessType;
 
-use super::super::{Cursor, EntryFilter, Order, Page, Reader, RequestFilter, SessionFilter};
+use super::super::{
+    Cursor, EntryFilter, Order, Page, Point, PointFilter, Reader, RequestFilter, SessionFilter,
+};
 use super::world::{World, approve, at, command, fill, just_in_time, raw, request_id, submit, user_id};
 
 const ALL: Page = Page { after: None, limit: 100 };
@@ -240,4 +243,46 @@ async fn who_sees_some_of_a_list_gets_each_of_them_once_with_bounded_work() {
             assert!(rows_max < 30 || calls == 4_usize.div_ceil(limit), "{calls} calls");
         }
     }
+}
+
+#[tokio::test]
+async fn every_decision_point_is_shown_its_own_record_wherever_that_lies() {
+    let world = World::new();
+    let mut records = Vec::new();
+    // Before the records of some, others lie that nobody asks about: of a few, or of many.
+    for (nth, others) in [0, 1, 0, 9, 0, 0].into_iter().enumerate() {
+        let id = format!("q{nth}");
+        world.ledger.append(submit(&id, "ann", "db", just_in_time(), "", 1)).await.unwrap();
+        let request = world.ledger.request(&request_id(&id)).unwrap().unwrap();
+        let mut append = approve(&request, 2);
+        let other = |other: usize| format!("{nth} {other}").into_bytes();
+        let others = (0..others).map(|nth| (Digest::of(&other(nth)), other(nth)));
+        records.push(append.blobs[0].1.clone());
+        append.blobs = others.chain(append.blobs).collect();
+        world.ledger.append(append).await.unwrap();
+    }
+    let all = PointFilter::default();
+    let points = |ledger: &Reader| ledger.decision_points(&all, 0, u64::MAX, 100).unwrap();
+    let shown = |ledger: &Reader, points: &[Point]| {
+        let mut shown = Vec::new();
+        let each = |point: &Point, bytes: Option<&[u8]>| shown.push((point.seq, bytes.map(<[u8]>::to_vec)));
+        ledger.records_of(points, each).unwrap();
+        shown
+    };
+    let found = points(&world.ledger);
+    let of = |nth: usize| (found[nth].seq, Some(records[nth].clone()));
+    assert_eq!(shown(&world.ledger, &found), (0..6).map(of).collect::<Vec<_>>());
+    // In another order, and one of them twice.
+    let other_order = [4, 2, 2, 5, 0, 1].map(|nth| found[nth].clone());
+    assert_eq!(shown(&world.ledger, &other_order), [4, 2, 2, 5, 0, 1].map(of));
+    assert_eq!(shown(&world.ledger, &[]), []);
+
+    let stopped = world.stop();
+    let lost = [1, 5].map(|nth| format!("DELETE FROM blobs WHERE digest = x'{}';", found[nth].record));
+    stopped.tamper(&lost.concat());
+    let world = stopped.start();
+    let or_lost = |nth| if [1, 5].contains(&nth) { (found[nth].seq, None) } else { of(nth) };
+    assert_eq!(shown(&world.ledger, &found), (0..6).map(or_lost).collect::<Vec<_>>());
+    let history = world.ledger.history_of_decisions(&all).unwrap();
+    assert_eq!((history.points, history.missing), (6, 2));
 }
