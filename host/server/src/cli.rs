@@ -250,8 +250,7 @@ Examples:
   quorate requests approve 7k2m… --comment ok
 
 Exit codes:
-    0  done; for `connect` and `exec` the command's own code passes through
-    1  done, and what was checked does not hold: a vector, a property, a signature, a replay, a gate\n"
+    0  done; for `connect` and `exec` the command's own code passes through\n"
         .to_owned();
     for (exit, meaning) in Exit::ALL {
         let _ = writeln!(text, "  {:>3}  {meaning}", exit.code());

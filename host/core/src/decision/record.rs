@@ -124,10 +124,11 @@ impl<T: InOrder> InOrder for Option<T> {
 impl<T: InOrder> InOrder for Vec<T> {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         reader.skip("[")?;
-        let mut list = Self::new();
         if reader.skips("]") {
-            return Some(list);
+            return Some(Self::new());
         }
+        // Most have one element, and four of the larger ones take longer to allocate.
+        let mut list = Self::with_capacity(1);
         loop {
             list.push(T::read(reader)?);
             if reader.skips("]") {

@@ -20,8 +20,8 @@ pub(super) struct State<'a> {
     memory: Option<u64>,
     /// Globals that change: which, and the instruction that gives what they begin with.
     globals: Vec<(u32, &'a [u8])>,
-    /// What memory begins with: the instruction that gives the address, and the bytes.
-    data: Vec<(&'a [u8], &'a [u8])>,
+    /// What memory begins with: the address, and the bytes.
+    data: Vec<(u32, &'a [u8])>,
     types: u32,
     functions: u32,
 }
@@ -91,7 +91,7 @@ impl<'a> State<'a> {
                     let data = data.ok()?;
                     match data.kind {
                         DataKind::Active { memory_index: 0, offset_expr } => {
-                            self.data.push((constant(&offset_expr)?, data.data));
+                            self.data.push((address(&offset_expr)?, data.data));
                         }
                         _ => return None,
                     }
@@ -152,16 +152,14 @@ impl<'a> State<'a> {
     fn begin_anew(&self) -> Function {
         let mut function = Function::new([]);
         let mut code = function.instructions();
-        if let Some(bytes) = self.memory {
-            // Fits: a few pages at most.
-            let bytes = i32::try_from(bytes).unwrap_or(0);
-            code.i32_const(0).i32_const(0).i32_const(bytes).memory_fill(0);
+        for (from, to) in self.zeros() {
+            code.i32_const(number(from)).i32_const(0).i32_const(number(to - from)).memory_fill(0);
         }
+        let segments = u32::try_from(self.data.len()).unwrap_or(u32::MAX);
         for (nth, (address, bytes)) in (0_u32..).zip(&self.data) {
-            let segments = u32::try_from(self.data.len()).unwrap_or(0);
-            function.raw(address.iter().copied());
-            let length = i32::try_from(bytes.len()).unwrap_or(i32::MAX);
-            function.instructions().i32_const(0).i32_const(length).memory_init(0, segments + nth);
+            let length = number(bytes.len() as u64);
+            code.i32_const(number(u64::from(*address))).i32_const(0).i32_const(length);
+            code.memory_init(0, segments.saturating_add(nth));
         }
         for (index, value) in &self.globals {
             function.raw(value.iter().copied());
@@ -169,6 +167,27 @@ impl<'a> State<'a> {
         }
         function.instructions().end();
         function
+    }
+
+    /// Where memory begins with zeros: from, and up to before.
+    fn zeros(&self) -> Vec<(u64, u64)> {
+        let mut data: Vec<(u64, u64)> = self
+            .data
+            .iter()
+            .map(|(at, bytes)| (u64::from(*at), u64::from(*at) + bytes.len() as u64))
+            .collect();
+        data.sort_unstable();
+        let memory = self.memory.unwrap_or(0);
+        data.push((memory, memory));
+        let (mut zeros, mut from) = (Vec::new(), 0);
+        for (begins, ends) in data {
+            let to = begins.min(memory);
+            if to > from {
+                zeros.push((from, to));
+            }
+            from = from.max(ends);
+        }
+        zeros
     }
 
     /// What memory begins with once more: the engine drops the other ones when it has
@@ -229,6 +248,21 @@ fn constant<'a>(expression: &ConstExpr<'a>) -> Option<&'a [u8]> {
     let bytes = reader.read_bytes(reader.bytes_remaining()).ok()?;
     let (_end, number) = bytes.split_last()?;
     (is_number && ends).then_some(number)
+}
+
+/// The address that stands there.
+fn address(expression: &ConstExpr<'_>) -> Option<u32> {
+    constant(expression)?;
+    match expression.get_operators_reader().read().ok()? {
+        Operator::I32Const { value } => Some(value.cast_unsigned()),
+        _ => None,
+    }
+}
+
+/// As the instructions write it. Fits: a memory has a few pages at most, and what does not
+/// lie in it keeps an instance from being made.
+fn number(bytes: u64) -> i32 {
+    i32::try_from(bytes).unwrap_or(i32::MAX)
 }
 
 /// Whether the function leaves tables and segments as they are. Memory and globals are

@@ -85,6 +85,13 @@ fn memory_globals_and_what_memory_begins_with_are_put_back() {
         );
         assert!(serves_a_row(global.leak(), test.leak()), "{kind}");
     }
+    // Segments that lie over each other, and what lies between and behind them.
+    assert!(serves_a_row(
+        r#"(data (i32.const 9001) "bcd") (data (i32.const 9000) "aB") (data (i32.const 9008) "e")"#,
+        "(if (i64.ne (i64.load (i32.const 9000)) (i64.const 0x64634261)) (then unreachable))
+         (if (i64.ne (i64.load (i32.const 9008)) (i64.const 0x65)) (then unreachable))
+         (i64.store (i32.const 9000) (i64.const -1)) (i64.store (i32.const 9008) (i64.const -1)) i32.const 256"
+    ));
     // The schema's text, which stands in memory from the beginning.
     assert!(serves_a_row(
         "",
@@ -106,7 +113,7 @@ fn what_cannot_be_put_back_gets_fresh_instances() {
     for change in [
         "(table.set $t (i32.const 0) (ref.func $f))",
         "(table.fill $t (i32.const 0) (ref.func $f) (i32.const 1))",
-        "(table.init $t $e (i32.const 0) (i32.const 0) (i32.const 1)) (elem.drop $e)",
+        "(table.init $t $e (i32.const 0) (i32.const 0) (i32.const 1))",
     ] {
         assert!(!serves_a_row(table, format!("{empty} {change} i32.const 256").leak()), "{change}");
     }
@@ -129,6 +136,18 @@ fn what_cannot_be_put_back_gets_fresh_instances() {
     let large = Guest::default().memory_pages(5).build();
     let large = runtime().load(&large).unwrap();
     assert_eq!(as_fresh(&large, &[("{}", ann_asks(&[]))]), 0);
+}
+
+#[test]
+fn what_does_not_lie_in_memory_is_refused_and_no_trouble() {
+    for items in [
+        r#"(data (i32.const 70000) "x") (data (i32.const 80000) "y")"#,
+        r#"(data (i32.const -1) "x") (data (i32.const 65535) "xy")"#,
+        r#"(data (i32.const -2147483648) "x")"#,
+    ] {
+        let refused = runtime().load(&Guest::default().items(items).build()).unwrap_err();
+        assert_eq!(refused.code(), "does-not-start", "{items}: {refused}");
+    }
 }
 
 #[test]

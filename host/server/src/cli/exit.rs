@@ -36,7 +36,10 @@ pub(crate) enum Exit {
 impl Exit {
     /// All of them, with what the help says.
     pub(crate) const ALL: [(Self, &'static str); 10] = [
-        (Self::NotHeld, "what was checked does not hold: a vector fails, two things differ"),
+        (
+            Self::NotHeld,
+            "done, and what was checked does not hold: a vector, a property, a signature, a replay, a gate",
+        ),
         (Self::Usage, "the command line or a file given is not right"),
         (Self::Rejected, "the request was rejected"),
         (Self::TimedOut, "the request timed out: nobody decided"),
