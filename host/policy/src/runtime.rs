@@ -98,6 +98,11 @@ impl Runtime {
         Self { keys: keys.into(), ..self }
     }
 
+    /// Whether somebody has to have signed what is loaded.
+    pub fn wants_signatures(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
     /// Names the engine and its settings. The same policy, config and input use the
     /// same fuel and give the same answer under the same fingerprint.
     pub fn fingerprint(&self) -> &str {

@@ -199,15 +199,19 @@ impl Lifecycle {
     async fn compile(&self, version: Version) -> Result<quorate_policy::Policy, Error> {
         let inner = self.0.clone();
         tokio::task::spawn_blocking(move || {
+            let now = inner.clock.now();
+            let kept = inner.compiled.get(&version.digest, now);
+            // What it is was looked at when it was taken in, but not who signed it: to look
+            // back, nobody has to have.
+            let is_vouched_for = version.built_in || !inner.runtime.wants_signatures();
+            if let (Some(kept), true) = (&kept, is_vouched_for) {
+                return Ok(kept.policy.clone());
+            }
             let Some(component) = inner.ledger.blob(&version.digest)? else {
                 return Err(Error::NotFound { what: "component", name: version.digest.short() });
             };
-            let now = inner.clock.now();
-            if let Some(kept) = inner.compiled.get(&version.digest, now) {
-                // What it is was looked at when it was taken in; whose word it has may have changed.
-                if !version.built_in {
-                    inner.runtime.check_signature(&component)?;
-                }
+            if let Some(kept) = kept {
+                inner.runtime.check_signature(&component)?;
                 return Ok(kept.policy.clone());
             }
             let policy = inner.load(&component, version.built_in)?;
