@@ -28,8 +28,6 @@ first := approvers(0)
 
 second := approvers(1)
 
-default answer := {"outcome": "wait", "missing": [[data.groups[0], data.groups[1]]]}
-
 answer := {"outcome": "deny", "why": rejections[0]} if {
 	count(rejections) > 0
 } else := {"outcome": "approve"} if {
@@ -40,9 +38,10 @@ answer := {"outcome": "deny", "why": rejections[0]} if {
 	count(first | second) > 1
 } else := {"outcome": "wait", "missing": missing} if {
 	count(counted) > 0
-}
+} else := {"outcome": "wait", "missing": [[data.groups[0], data.groups[1]]]}
 
-missing := array.concat(
-	[[data.groups[1]] | count(first) > 0],
-	[[data.groups[0]] | count(second) > 0],
-)
+missing := [[data.groups[0]]] if {
+	count(first) == 0
+} else := [[data.groups[1]]] if {
+	count(second) == 0
+} else := [[data.groups[1]], [data.groups[0]]]
