@@ -79,27 +79,25 @@ impl<'a> Outline<'a> {
     /// None where something could be left over that is not inside of a module, or where
     /// there are modules that this does not see.
     fn of(component: &'a [u8]) -> Option<Self> {
-        let (mut outline, mut depth, mut in_module) = (Self::default(), 0_u32, 0_u32);
+        let (mut outline, mut depth, mut in_module) = (Self::default(), 0_u32, false);
         for payload in Parser::new(0).parse_all(component) {
             let payload = payload.ok()?;
+            if in_module {
+                in_module = !matches!(payload, Payload::End(_));
+                continue;
+            }
             if depth == 0
                 && let Some((id, range)) = payload.as_section()
             {
                 outline.sections.push((id, component.get(range)?));
             }
             match payload {
-                Payload::End(_) if in_module > 0 => {
-                    in_module -= 1;
-                    depth -= 1;
-                }
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::ModuleSection { unchecked_range, .. } if depth == 0 => {
                     outline.modules.push(component.get(unchecked_range)?);
-                    in_module += 1;
-                    depth += 1;
+                    in_module = true;
                 }
                 Payload::ComponentSection { .. } => depth += 1,
-                _ if in_module > 0 => {}
                 payload => outline.add(&payload, depth == 0)?,
             }
         }
@@ -124,8 +122,8 @@ impl<'a> Outline<'a> {
                 Some(())
             }
             Payload::ComponentExportSection(section) if is_outermost => {
-                let exports = section.clone().into_iter().flatten();
-                exports.into_iter().all(|export| export.name.name != BEGIN_ANEW).then_some(())
+                let mut exports = section.clone().into_iter().flatten();
+                exports.all(|export| export.name.name != BEGIN_ANEW).then_some(())
             }
             Payload::Version { .. }
             | Payload::CustomSection(_)

@@ -10,7 +10,7 @@ use wasmtime::{
     UpdateDeadline, WasmFeatures,
 };
 
-use crate::call::{Call, TABLE_ELEMENTS_MAX};
+use crate::call::{Call, Log, TABLE_ELEMENTS_MAX};
 use crate::limits::Limits;
 
 /// How often the deadline is looked at. A policy that passes its deadline is
@@ -134,6 +134,7 @@ pub(crate) fn refill(store: &mut Store<Call>, limits: &Limits) -> wasmtime::Resu
     store.set_fuel(limits.fuel_max)?;
     start_clock(store, limits);
     store.epoch_deadline_callback(deadline(limits));
+    store.data_mut().log = Log::new(limits);
     Ok(())
 }
 

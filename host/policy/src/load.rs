@@ -89,6 +89,13 @@ impl Runtime {
         self.take_in(component, &types)
     }
 
+    /// The same, for a component that somebody else vouches for: this program, which
+    /// brought it along, or the ledger, for what has decided before.
+    pub fn load_vouched(&self, component: &[u8]) -> Result<Policy, LoadError> {
+        let types = self.check_form(component)?;
+        self.take_in(component, &types)
+    }
+
     /// Whether one of the keys signed `component`, where there are any: all that can have
     /// changed of what was taken in before.
     pub fn check_signature(&self, component: &[u8]) -> Result<(), LoadError> {
@@ -96,13 +103,6 @@ impl Runtime {
             return Ok(());
         }
         signature::verify(component, &self.keys).map(drop).map_err(LoadError::BadSignature)
-    }
-
-    /// The same, for a component that somebody else vouches for: this program, which
-    /// brought it along, or the ledger, for what has decided before.
-    pub fn load_vouched(&self, component: &[u8]) -> Result<Policy, LoadError> {
-        let types = self.check_form(component)?;
-        self.take_in(component, &types)
     }
 
     fn check_form(&self, component: &[u8]) -> Result<Types, LoadError> {
@@ -167,8 +167,8 @@ fn check_format(component: &[u8]) -> Result<Types, LoadError> {
         .map_err(|error| LoadError::NotAComponent(plain(&error.to_string(), 400)))
 }
 
-/// From the cache, or compiled and then kept there under the `digest` of what it was made of. A panic of the compiler is a
-/// refusal like any other.
+/// From the cache, or compiled and then kept there under the `digest` of what it was made
+/// of. A panic of the compiler is a refusal like any other.
 fn compiled(shared: &Shared, component: &[u8], digest: Digest) -> Result<Component, LoadError> {
     if let Some(cached) = shared.cache.as_ref().and_then(|c| c.load(&shared.engine, digest)) {
         return Ok(cached);

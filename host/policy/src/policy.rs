@@ -13,7 +13,7 @@ use wasmtime::Store;
 use wasmtime::component::{Component, Instance, InstancePre};
 
 use crate::abi::v1::{self, Exports};
-use crate::call::{Call, Log};
+use crate::call::Call;
 use crate::engine;
 use crate::fault::{self, fault};
 use crate::instances::{Fresh, Instances};
@@ -210,6 +210,8 @@ impl Loaded {
             Ok(fresh) => fresh,
             Err(error) => return (Run::failed(error), None),
         };
+        // It may have waited for long since it began anew.
+        engine::start_clock(&mut fresh.store, limits);
         let (memory, fuel) = (fresh.store.data().memory.bytes(), fresh.store.get_fuel().unwrap_or(0));
         let run = self
             .ready
@@ -223,7 +225,6 @@ impl Loaded {
             && engine::refill(store, limits).is_ok()
             // To make the instance has used a little.
             && store.set_fuel(fuel).is_ok();
-        store.data_mut().log = Log::new(limits);
         (run, begun_anew.then_some(fresh))
     }
 

@@ -15,12 +15,15 @@ use crate::verdict::{Audience, Finding, Obligation, Outcome, Requirement, Verdic
 impl Record {
     /// The record that these bytes are the JSON of.
     pub fn from_json(json: &[u8]) -> Result<Self, serde_json::Error> {
-        let in_order = str::from_utf8(json).ok().and_then(|text| {
-            let mut reader = Reader(text);
-            Self::read(&mut reader).filter(|_| reader.0.is_empty())
-        });
+        let in_order = str::from_utf8(json).ok().and_then(in_order);
         in_order.map_or_else(|| serde_json::from_slice(json), Ok)
     }
+}
+
+/// None where anything stands otherwise than this program writes it.
+fn in_order(json: &str) -> Option<Record> {
+    let mut reader = Reader(json);
+    Record::read(&mut reader).filter(|_| reader.0.is_empty())
 }
 
 /// Whether a byte of a text is not escaped, nor its end.
@@ -58,13 +61,28 @@ impl<'a> Reader<'a> {
         taken
     }
 
-    /// A text in which nothing is escaped.
+    /// A number.
     #[inline]
-    fn plain(&mut self) -> Option<&'a str> {
+    fn number<T: FromStr>(&mut self) -> Option<T> {
+        let digits = self.take_while(|byte| byte.is_ascii_digit());
+        if digits.len() > 1 && digits.starts_with('0') { None } else { digits.parse().ok() }
+    }
+
+    /// A text in which nothing is escaped, and what it stands for.
+    #[inline]
+    fn plain<T: FromStr>(&mut self) -> Option<T> {
         self.skip("\"")?;
         let taken = self.take_while(stands_for_itself);
         self.skip("\"")?;
-        Some(taken)
+        taken.parse().ok()
+    }
+
+    /// A value, and the end of the object that it is the last one of.
+    #[inline]
+    fn last<T: InOrder>(&mut self) -> Option<T> {
+        let value = T::read(self)?;
+        self.skip("}")?;
+        Some(value)
     }
 
     /// What any other type makes of the value that stands here.
@@ -73,10 +91,6 @@ impl<'a> Reader<'a> {
         let value = values.next()?.ok()?;
         self.0 = self.0.get(values.byte_offset()..)?;
         Some(value)
-    }
-
-    fn parsed<T: FromStr>(&mut self) -> Option<T> {
-        self.plain()?.parse().ok()
     }
 }
 
@@ -139,38 +153,15 @@ impl<T: InOrder> InOrder for Vec<T> {
     }
 }
 
-/// Numbers.
-macro_rules! numbers {
-    ($($name:ty),*) => {$(
+/// What one of the reader's functions reads.
+macro_rules! read_as {
+    ($($function:ident: $($name:ty),*;)*) => {$($(
         impl InOrder for $name {
             fn read(reader: &mut Reader<'_>) -> Option<Self> {
-                let digits = reader.take_while(|byte| byte.is_ascii_digit());
-                if digits.len() > 1 && digits.starts_with('0') { None } else { digits.parse().ok() }
+                reader.$function()
             }
         }
-    )*};
-}
-
-/// Texts in which nothing is ever escaped.
-macro_rules! plain {
-    ($($name:ty),*) => {$(
-        impl InOrder for $name {
-            fn read(reader: &mut Reader<'_>) -> Option<Self> {
-                reader.parsed()
-            }
-        }
-    )*};
-}
-
-/// What is small or rare.
-macro_rules! others {
-    ($($name:ty),*) => {$(
-        impl InOrder for $name {
-            fn read(reader: &mut Reader<'_>) -> Option<Self> {
-                reader.other()
-            }
-        }
-    )*};
+    )*)*};
 }
 
 /// Records: their fields in order, of which those behind the bar are left out when empty.
@@ -198,9 +189,11 @@ macro_rules! records {
     )*};
 }
 
-numbers!(u32, u64);
-plain!(Timestamp, Digest, UserId, GroupName, ResourceName, RuleName, PolicyName, RequestId);
-others!(PastRequest, Obligation, Finding);
+read_as! {
+    number: u32, u64;
+    plain: Timestamp, Digest, UserId, GroupName, ResourceName, RuleName, PolicyName, RequestId;
+    other: PastRequest, Obligation, Finding;
+}
 records! {
     Record { input, rules, engine }
     Input { now, request, votes, history, facts }
@@ -222,9 +215,7 @@ impl InOrder for Access {
         if !reader.skips(r#"{"type":"just-in-time","seconds":"#) {
             return reader.other();
         }
-        let seconds = InOrder::read(reader)?;
-        reader.skip("}")?;
-        Some(Self::JustInTime { seconds })
+        reader.last().map(|seconds| Self::JustInTime { seconds })
     }
 }
 
@@ -239,9 +230,7 @@ impl InOrder for Answer {
         if !reader.skips("{\"verdict\":") {
             return reader.other();
         }
-        let verdict = InOrder::read(reader)?;
-        reader.skip("}")?;
-        Some(Self::Verdict(verdict))
+        reader.last().map(Self::Verdict)
     }
 }
 
@@ -253,9 +242,7 @@ impl InOrder for Outcome {
         if !reader.skips(r#"{"kind":"wait","value":"#) {
             return reader.other();
         }
-        let ways = InOrder::read(reader)?;
-        reader.skip("}")?;
-        Some(Self::Wait(ways))
+        reader.last().map(Self::Wait)
     }
 }
 

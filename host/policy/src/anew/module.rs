@@ -78,10 +78,8 @@ impl<'a> State<'a> {
             Payload::ExportSection(section) => {
                 for export in section {
                     let export = export.ok()?;
-                    let is_free = export.name != BEGIN_ANEW;
-                    if !is_free
-                        || matches!(export.kind, ExternalKind::Global) && self.is_changed(export.index)
-                    {
+                    let is_global = matches!(export.kind, ExternalKind::Global);
+                    if export.name == BEGIN_ANEW || is_global && self.is_changed(export.index) {
                         return None;
                     }
                 }

@@ -85,7 +85,7 @@ impl Reader {
     }
 
     /// The decision points that `filter` leaves after entry `after` and up to entry
-    /// `until`, at most `limit`, the oldest first.
+    /// `until`, at most `limit`, which is not zero, the oldest first.
     pub fn decision_points(
         &self,
         filter: &PointFilter,
@@ -96,11 +96,10 @@ impl Reader {
         self.read(|connection| {
             let mut points = Vec::new();
             filter.each(connection, after, until, |found| {
-                if points.len() == limit {
-                    return Ok(ControlFlow::Break(()));
-                }
                 points.push(found.point()?);
-                Ok(ControlFlow::Continue(()))
+                // The next one may lie far behind.
+                let is_enough = points.len() >= limit;
+                Ok(if is_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             })?;
             Ok(points)
         })
@@ -203,8 +202,8 @@ impl Found<'_> {
         )
     }
 
-    /// Whether this policy took part, this rule, or the policy for the rule. A quote inside
-    /// a text is escaped, so this finds names and nothing that somebody wrote.
+    /// Whether this policy took part, and this rule. A quote inside a text is escaped, so
+    /// this finds names and nothing that somebody wrote.
     fn is_of(&self, policy: Option<&memmem::Finder<'_>>, rule: Option<&memmem::Finder<'_>>) -> bool {
         let names = |finder: &memmem::Finder<'_>| finder.find(self.json.as_bytes()).is_some();
         policy.is_none_or(names) && rule.is_none_or(names)

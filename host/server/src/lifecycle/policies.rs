@@ -199,24 +199,14 @@ impl Lifecycle {
     async fn compile(&self, version: Version) -> Result<quorate_policy::Policy, Error> {
         let inner = self.0.clone();
         tokio::task::spawn_blocking(move || {
-            let now = inner.clock.now();
-            let kept = inner.compiled.get(&version.digest, now);
-            // What it is was looked at when it was taken in, but not who signed it: to look
-            // back, nobody has to have.
-            let is_vouched_for = version.built_in || !inner.runtime.wants_signatures();
-            if let (Some(kept), true) = (&kept, is_vouched_for) {
-                return Ok(kept.policy.clone());
-            }
-            let Some(component) = inner.ledger.blob(&version.digest)? else {
-                return Err(Error::NotFound { what: "component", name: version.digest.short() });
-            };
-            if let Some(kept) = kept {
+            let not_found = || Error::NotFound { what: "component", name: version.digest.short() };
+            // To look back, nobody has to have signed it; to decide, somebody has.
+            if !version.built_in && inner.runtime.wants_signatures() {
+                let component = inner.ledger.blob(&version.digest)?.ok_or_else(not_found)?;
                 inner.runtime.check_signature(&component)?;
-                return Ok(kept.policy.clone());
             }
-            let policy = inner.load(&component, version.built_in)?;
-            inner.compiled.put(policy.clone(), now);
-            Ok(policy)
+            let kept = inner.compiled(&version.digest)?.ok_or_else(not_found)?;
+            Ok(kept.policy.clone())
         })
         .await
         .map_err(anyhow::Error::new)?

@@ -2,11 +2,6 @@ use super::*;
 use crate::input::Command;
 use crate::verdict::{Fault, FaultCode};
 
-fn in_order(json: &str) -> Option<Record> {
-    let mut reader = Reader(json);
-    Record::read(&mut reader).filter(|_| reader.0.is_empty())
-}
-
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).unwrap()
 }
