@@ -108,6 +108,30 @@ async fn a_file_that_cannot_be_changed_safely_stays_as_it_is() {
     assert!(refused.line().contains("case 1 and case 2 are both called `one is enough`"), "{refused:?}");
 }
 
+#[tokio::test]
+async fn a_config_that_no_rule_can_have_is_refused_with_place_and_reason() {
+    const PLACE: &str = "refused at /approvals: 101 is greater than the maximum of 100";
+    let config = "{groups: [dba], approvals: 101}";
+    let people = "people: {ann: [dev], bob: [dba]}\n";
+    let cases = format!("{people}config: {config}\ncases:\n  - {{name: x, requester: ann, expect: wait}}\n");
+    let (folder, policy, vectors) = with("a.yaml", &cases);
+    let vectors = vectors.to_str().unwrap();
+    let tested = run(&["policy", "test", &policy, "--vectors", vectors]).await.with(1);
+    assert!(tested.out.contains(PLACE), "{}", tested.out);
+    let updated = updates(&policy, Path::new(vectors), &[], false).await.with(1);
+    assert!(updated.out.contains(PLACE), "{}", updated.out);
+    let world = folder.path().join("world.yaml");
+    std::fs::write(&world, format!("{people}configs: [{config}]\n")).unwrap();
+    let checked = run(&["policy", "check", &policy, "--world", world.to_str().unwrap()]).await.with(2);
+    assert!(checked.err.contains(PLACE), "{}", checked.err);
+    let asked = ["policy", "run", &policy, "--config", r#"{"groups":["dba"],"approvals":101}"#];
+    let told = run(&asked).await.with(1);
+    assert!(told.err.contains("at /approvals: 101 is greater"), "{}", told.err);
+    let told = run(&[&asked[..], &["--json"]].concat()).await.with(1).json();
+    assert_eq!(told["config"]["findings"][0]["path"], "/approvals", "{told}");
+    assert_eq!(told["verdict"]["outcome"]["kind"], "wait", "{told}");
+}
+
 fn world(own: &str) -> String {
     format!(
         "people: {{ann: [dev], bob: [dba], bea: [dba], sam: [security]}}\nrequesters: [ann]\n\

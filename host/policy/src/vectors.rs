@@ -4,10 +4,12 @@
 //! A component can carry its vectors in the custom section [`SECTION`]; it is only
 //! loaded where they pass.
 
+use std::collections::HashMap;
+
 use quorate_core::input::{
     Access, Attribute, Choice, Command, Fact, Input, PastRequest, Principal, Request, Target, Vote,
 };
-use quorate_core::verdict::{self, Outcome, Verdict};
+use quorate_core::verdict::{self, Finding, Outcome, Verdict};
 use quorate_core::{Timestamp, ids::BadName};
 use quorate_kit as kit;
 use quorate_kit::properties::{Found, World};
@@ -70,7 +72,8 @@ pub(crate) fn pass(text: &str, policy: &Policy) -> Result<(), String> {
     let files = File::parse(text).map_err(|error| format!("they cannot be used: {error}"))?;
     let mut tried = 0;
     for file in &files {
-        for case in run(file, policy).map_err(|error| format!("they cannot be used: {error}"))? {
+        let cases = kit::vectors::run(file, &mut Carried(Component::new(policy)));
+        for case in cases.map_err(|error| format!("they cannot be used: {error}"))? {
             if let Err(failure) = case.result {
                 return Err(format!("`{}` goes otherwise\n{failure}", case.name));
             }
@@ -89,7 +92,13 @@ pub struct Component<'a> {
     series: Series,
     /// What it was asked about last.
     last: Last,
+    /// Why no rule can have a config, for each that was looked at.
+    refusals: HashMap<String, Vec<kit::Finding>>,
 }
+
+/// The same where vectors of a component are tried that is to be loaded: no rule has their
+/// configs, and one that was written before anybody looked at them is still loaded.
+struct Carried<'a>(Component<'a>);
 
 /// An input in both words: the next is often the same but for a vote.
 #[derive(Default)]
@@ -98,7 +107,7 @@ struct Last(Option<(kit::Input, Input)>);
 impl<'a> Component<'a> {
     /// `policy`, to be asked.
     pub fn new(policy: &'a Policy) -> Self {
-        Self { policy, series: policy.series(), last: Last::default() }
+        Self { policy, series: policy.series(), last: Last::default(), refusals: HashMap::new() }
     }
 }
 
@@ -147,6 +156,38 @@ impl kit::vectors::Policy for Component<'_> {
         let found = self.policy.check(config).map_err(|fault| fault.to_string())?;
         Ok(found.into_iter().map(kit_finding).collect())
     }
+
+    fn refusals(&mut self, config: &str) -> Vec<kit::Finding> {
+        if let Some(known) = self.refusals.get(config) {
+            return known.clone();
+        }
+        let refusals = refusals(config, self.policy);
+        self.refusals.insert(config.to_owned(), refusals.clone());
+        refusals
+    }
+}
+
+impl kit::vectors::Policy for Carried<'_> {
+    fn evaluate(&mut self, config: &str, given: &kit::Input) -> Result<kit::Verdict, String> {
+        self.0.evaluate(config, given)
+    }
+
+    fn check(&mut self, config: &str) -> Result<Vec<kit::Finding>, String> {
+        self.0.check(config)
+    }
+
+    fn refusals(&mut self, _: &str) -> Vec<kit::Finding> {
+        Vec::new()
+    }
+}
+
+/// Why no rule can have `config`: what its schema says, else the policy.
+fn refusals(config: &str, policy: &Policy) -> Vec<kit::Finding> {
+    let found = match serde_json::from_str(config) {
+        Ok(config) => crate::config::findings(policy, &config),
+        Err(error) => vec![Finding { code: "json".to_owned(), message: error.to_string(), path: None }],
+    };
+    found.into_iter().filter(|finding| !finding.is_warning()).map(kit_finding).collect()
 }
 
 fn core_input(given: kit::Input) -> Result<Input, BadInput> {

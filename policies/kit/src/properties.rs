@@ -109,8 +109,7 @@ pub struct Found {
 /// Looks at every state of `world`.
 ///
 /// # Errors
-/// Where the world does not fit together, is too large to be looked at, or has properties of
-/// its own, which need a judge: see [`look_with`].
+/// As [`look_with`], and where it has properties of its own, which need a judge.
 pub fn look(world: &World, policy: &mut dyn Policy) -> Result<Found, BadFile> {
     if let Some(Own { name, .. }) = world.properties.own.first() {
         return Err(BadFile::new(plain(&format!(
@@ -123,7 +122,8 @@ pub fn look(world: &World, policy: &mut dyn Policy) -> Result<Found, BadFile> {
 /// Looks at every state of `world`, whose own properties `judge` knows.
 ///
 /// # Errors
-/// Where the world does not fit together, or is too large to be looked at.
+/// Where the world does not fit together, is too large to be looked at, or has a config that
+/// no rule can have.
 pub fn look_with(world: &World, policy: &mut dyn Policy, judge: &mut dyn Judge) -> Result<Found, BadFile> {
     let states = world.states()?;
     if states > STATES_MAX {
@@ -131,6 +131,7 @@ pub fn look_with(world: &World, policy: &mut dyn Policy, judge: &mut dyn Judge) 
             "this world has {states} states, at most {STATES_MAX} are looked at: take fewer people, votes, durations or configs"
         )));
     }
+    world.takes(policy)?;
     let mut found = Found { states: 0, properties: world.wanted(), counterexamples: Vec::new() };
     for situation in world.situations()? {
         let mut explorer = Explorer::new(world, situation, policy, judge);

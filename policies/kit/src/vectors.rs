@@ -49,6 +49,11 @@ pub trait Policy {
     fn evaluate(&mut self, config: &str, input: &Input) -> Result<Verdict, String>;
     /// What it has against `config`, or the text of its fault.
     fn check(&mut self, config: &str) -> Result<Vec<Finding>, String>;
+    /// Why no rule can have `config`. Whoever knows the policy's schema asks that first.
+    fn refusals(&mut self, config: &str) -> Vec<Finding> {
+        let found = self.check(config).unwrap_or_default();
+        found.into_iter().filter(|finding| !finding.is_warning()).collect()
+    }
 }
 
 /// One case that was tried.
@@ -87,6 +92,8 @@ pub struct Place {
 /// Where in a case something is expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum At {
+    /// Nowhere: the config is one that no rule can have.
+    Config,
     /// Of the config: `check`.
     Check,
     /// In the how-manieth step, from 0.
@@ -151,11 +158,18 @@ fn try_scene(scene: Scene, policy: &mut dyn Policy) -> Tried {
     let mut evaluations = 0;
     let mut story = Vec::new();
     let failed = |story, differences, at| Err(Failure { story, differences, place: Place { case, row, at } });
-    if let Some(expected) = check {
+    if let Some(expected) = &check {
         evaluations += 1;
         story.push(format!("the config is {}", plain(&config)));
-        if let Some(difference) = expect::codes(&expected, policy.check(&config)) {
+        if let Some(difference) = expect::codes(expected, policy.check(&config)) {
             return Tried { name, evaluations, result: failed(story, vec![difference], At::Check) };
+        }
+    }
+    if expect::is_for_rules(check.as_deref(), &happens) {
+        let differences = expect::refused(&policy.refusals(&config));
+        if !differences.is_empty() {
+            let story = vec![format!("the config is {}", plain(&config))];
+            return Tried { name, evaluations, result: failed(story, differences, At::Config) };
         }
     }
     story.push(asked(&input));

@@ -64,6 +64,9 @@ pub struct Finding {
     pub path: Option<String>,
 }
 
+/// How the code of a finding begins that refuses nothing.
+pub(crate) const WARNING: &str = "warning-";
+
 /// What to gather before a call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EvidenceNeeds {
@@ -133,6 +136,11 @@ impl Finding {
     pub fn at(mut self, path: impl Into<String>) -> Self {
         self.path = Some(path.into());
         self
+    }
+
+    /// Whether it refuses nothing.
+    pub fn is_warning(&self) -> bool {
+        self.code.starts_with(WARNING)
     }
 }
 

@@ -63,3 +63,42 @@ fn a_component_whose_own_vectors_fail_is_refused_with_the_story() {
         assert!(refused.to_string().contains("cannot be used"), "{unusable}: {refused}");
     }
 }
+
+/// Cases with configs that the schema refuses, or the policy itself.
+const REFUSED: &str = "\
+people: {ann: [dev]}
+cases:
+  - {name: schema, requester: ann, config: {groups: [dba], approvals: 101}, expect: wait}
+  - {name: no key of it, requester: ann, config: {groups: [dba], aprovals: 2}, expect: fault}
+  - {name: both, requester: ann, config: {groups: [], approvals: two}, steps: [{expect: abstain}]}
+  - {name: the policy, requester: ann, config: {groups: [dba, security, dba]}, expect: wait}
+  - {name: as expected, config: {groups: [dba], approvals: 0}, check: [approvals-out-of-range]}
+";
+
+#[test]
+fn a_config_that_the_schema_refuses_is_told_with_its_place_and_the_reason() {
+    let got = |case: &Tried| -> Vec<String> {
+        let failure = case.result.as_ref().err().map(|failure| &failure.differences);
+        failure.into_iter().flatten().map(|one| format!("{} {}", one.what, one.got)).collect()
+    };
+    let tried: Vec<Vec<String>> = tried("group-quorum", REFUSED).iter().map(got).collect();
+    let [schema, none, both, policy, expected] = tried.as_slice() else { panic!("{tried:?}") };
+    assert_eq!(*schema, ["config refused at /approvals: 101 is greater than the maximum of 100"]);
+    assert_eq!((none, expected), (&Vec::new(), &Vec::new()));
+    assert_eq!(both.len(), 2, "{both:?}");
+    assert!(both.iter().any(|one| one.starts_with("config refused at /groups: ")), "{both:?}");
+    assert!(both.iter().any(|one| one.starts_with("config refused at /approvals: ")), "{both:?}");
+    assert!(policy[0].starts_with("config refused at /groups: "), "{policy:?}");
+    // Nothing against it in the policy's own words, and yet no rule can have it.
+    let case = "people: {}\ncases: [{name: x, config: {force_groups: [sre, sre]}, check: []}]\n";
+    let own = got(&self::tried("bypass", case)[0]);
+    assert!(own[0].starts_with("config refused at /force_groups: "), "{own:?}");
+}
+
+#[test]
+fn a_component_from_before_is_loaded_whatever_configs_its_vectors_have() {
+    let text =
+        "people: {ann: [dev]}\ncases:\n  - {name: x, requester: ann, config: {groups: []}, expect: wait}\n";
+    assert!(tried("group-quorum", text)[0].result.is_err());
+    assert!(runtime().load(&carrying("group-quorum", text)).is_ok());
+}

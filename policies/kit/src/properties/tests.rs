@@ -95,6 +95,27 @@ fn each_property_is_seen_to_fail() {
 }
 
 #[test]
+fn a_world_has_only_configs_that_rules_can_have() {
+    struct Picky;
+    impl Policy for Picky {
+        fn evaluate(&mut self, _: &str, _: &Input) -> Result<Verdict, String> {
+            Ok(Verdict::abstain())
+        }
+        fn check(&mut self, config: &str) -> Result<Vec<Finding>, String> {
+            let code = if config.contains("few") { "warning-few" } else { "many" };
+            Ok(vec![Finding::new(code, "not so many").at("/most")])
+        }
+    }
+    let look_at =
+        |configs: &str| look(&World::parse(&WORLD.replace("[{}]", configs)).unwrap()[0], &mut Picky);
+    assert!(look_at("[few, {most: few}]").is_ok());
+    assert_eq!(
+        look_at("[few, {most: 9}]").unwrap_err().to_string(),
+        "no rule can have config 2, {\"most\":9}: refused at /most: not so many"
+    );
+}
+
+#[test]
 fn a_policy_that_does_not_answer_is_found() {
     struct Traps;
     impl Policy for Traps {

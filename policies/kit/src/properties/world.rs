@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::Property;
 use super::own::{self, Own};
-use crate::vectors::{BadFile, Case, File, Person, Resource, Span};
+use crate::vectors::story::{plain, refusal};
+use crate::vectors::{BadFile, Case, File, Person, Policy, Resource, Span};
 use crate::{AccessDuration, Input, Principal};
 
 /// Votes in a row at most.
@@ -129,6 +130,21 @@ impl World {
         let asked = (self.durations.len() + self.commands.len()).max(1);
         let situations = [self.requesters().len(), asked, self.configs.len(), self.times.len().max(1)];
         Ok(situations.into_iter().fold(orders, |states, count| states.saturating_mul(count as u64)))
+    }
+
+    /// Whether rules can have all of its configs.
+    pub(super) fn takes(&self, policy: &mut dyn Policy) -> Result<(), BadFile> {
+        for (nth, config) in self.configs.iter().enumerate() {
+            if let Some(finding) = policy.refusals(&config.to_string()).first() {
+                return Err(BadFile::new(format!(
+                    "no rule can have config {}, {}: {}",
+                    nth + 1,
+                    plain(&config.to_string()),
+                    refusal(finding)
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn requesters(&self) -> Vec<&String> {

@@ -6,8 +6,10 @@ use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
+use super::case::Happens;
 use super::span::Span;
-use super::story::plain;
+use super::story::{plain, refusal};
+use crate::verdict::WARNING;
 use crate::{Audience, Finding, Instant, Outcome, Requirement, Verdict, Way};
 
 /// What is expected; what is left out may be anything.
@@ -192,6 +194,25 @@ pub(super) fn codes(expected: &[String], got: Result<Vec<Finding>, String>) -> O
         }
     }
     found.pop()
+}
+
+/// Whether a case is about a config that a rule can have: most are, but for those that
+/// expect the policy to refuse it or not to answer.
+pub(super) fn is_for_rules(check: Option<&[String]>, happens: &[Happens]) -> bool {
+    let refuses = check.unwrap_or_default().iter().any(|code| !code.starts_with(WARNING));
+    let faults = |one: &Happens| matches!(one, Happens::Expect(Expect { outcome: Some(Said::Fault), .. }, _));
+    !refuses && !happens.iter().any(faults)
+}
+
+/// What speaks against a config that no rule can have.
+pub(super) fn refused(findings: &[Finding]) -> Vec<Difference> {
+    let difference = |finding: &Finding| Difference {
+        what: "config",
+        expected: "one that a rule can have".to_owned(),
+        got: refusal(finding),
+        says: None,
+    };
+    findings.iter().map(difference).collect()
 }
 
 impl Said {

@@ -1,7 +1,7 @@
 //! Sentences about what happens in a case.
 
 use super::expect::{Said, Ways, why_of};
-use crate::{Access, AccessDuration, Choice, Input, Outcome, Verdict, Way};
+use crate::{Access, AccessDuration, Choice, Finding, Input, Outcome, Verdict, Way};
 
 /// What has happened in `input` under `config`, a sentence each.
 pub fn of(config: &str, input: &Input) -> Vec<String> {
@@ -54,6 +54,13 @@ pub fn in_words(answer: &Result<Verdict, String>) -> String {
         _ if why.is_empty() => said.to_string(),
         _ => format!("{said}: {}", plain(why)),
     }
+}
+
+/// Why a config is refused, and where in it: `refused at /groups/0: ...`.
+pub fn refusal(finding: &Finding) -> String {
+    let path = finding.path.as_deref().filter(|path| !path.is_empty());
+    let place = path.map_or(String::new(), |path| format!(" at {path}"));
+    plain(&format!("refused{place}: {}", finding.message))
 }
 
 /// A text that a policy or a file gave, safe to show in a terminal.

@@ -91,6 +91,34 @@ fn a_failure_reads_like_a_story_and_shows_the_difference() {
 }
 
 #[test]
+fn a_config_that_no_rule_can_have_is_none_for_a_case() {
+    let failure = only_failure("  - {name: x, requester: ann, config: {group: \"\"}, expect: wait}\n");
+    assert_eq!(
+        failure.to_string(),
+        "  the config is {\"group\":\"\"}
+    config
+    - expected  one that a rule can have
+    + got       refused at /group: no group
+"
+    );
+    assert_eq!((failure.place.at, &failure.differences[0].says), (At::Config, &None));
+    let misspelt = only_failure("  - {name: x, requester: ann, config: {gruop: dba}, expect: wait}\n");
+    assert!(misspelt.to_string().contains("refused: unknown field `gruop`"), "{misspelt}");
+}
+
+#[test]
+fn a_case_may_be_about_a_config_that_no_rule_can_have() {
+    let text = with(
+        "  - {name: refused, config: {group: \"\"}, check: [no-group]}
+  - {name: and what it says then, requester: ann, config: {group: \"\"}, check: [no-group], expect: wait}
+  - {name: not read, requester: ann, config: {gruop: dba}, expect: fault}
+  - {name: nor in a step, requester: ann, config: {gruop: dba}, steps: [{expect: {outcome: fault, why: gruop}}]}
+",
+    );
+    passes(&text, evaluate, check);
+}
+
+#[test]
 fn each_row_of_a_table_is_a_case_with_its_own_name() {
     let text = with(
         "  - name: who is enough

@@ -118,6 +118,10 @@ fn edits_of(
     document: &Node,
     failure: &Failure,
 ) -> Result<Vec<(&'static str, Edit)>, String> {
+    if failure.place.at == At::Config {
+        let why: Vec<&str> = failure.differences.iter().map(|one| one.got.as_str()).collect();
+        return Err(format!("its config is {}", why.join("; ")));
+    }
     let (key, expected) = find(document, failure.place)?;
     let mut edits = Vec::new();
     for Difference { what, says, .. } in &failure.differences {
@@ -139,6 +143,7 @@ fn find(document: &Node, place: Place) -> Result<(&Node, &Node), String> {
     let row = |nth| case.get("table").and_then(|(_, rows)| rows.item(nth));
     let case = place.row.map_or(Some(case), row).ok_or(nowhere)?;
     let (first, last) = match place.at {
+        At::Config => return Err(nowhere.to_owned()),
         At::Check => ("check", None),
         At::End => ("expect", None),
         At::Step(nth) => ("steps", Some(nth)),

@@ -198,10 +198,21 @@ mod tests {
     #[test]
     fn nothing_is_said_to_hold_of_a_policy_that_does_not_answer() {
         let built_in = quorate_bundle::BUILT_IN.iter().find(|one| one.name == "group-quorum").unwrap();
-        let world = "people: {ann: [dev], bob: [dba]}\nconfigs: [{}]\n".to_owned();
+        let world = "people: {ann: [dev], no name: [dba]}\nconfigs: [{groups: [dba]}]\n".to_owned();
         let text =
             in_words(&reports(built_in.component, &[("a.yaml".to_owned(), world)]).unwrap(), Paint(false));
         assert!(text.contains("✗ answers") && text.contains("? order") && !text.contains('✓'), "{text}");
+    }
+
+    #[test]
+    fn a_config_that_the_schema_refuses_is_told_with_its_place_and_the_reason() {
+        let built_in = quorate_bundle::BUILT_IN.iter().find(|one| one.name == "group-quorum").unwrap();
+        let world = "people: {ann: [dev], bob: [dba]}\nconfigs: [{groups: [dba]}, {groups: [dba, 5]}]\n";
+        let failure = reports(built_in.component, &[("a.yaml".to_owned(), world.to_owned())]).err().unwrap();
+        assert_eq!(
+            failure.message,
+            "`a.yaml`: no rule can have config 2, {\"groups\":[\"dba\",5]}: refused at /groups/1: 5 is not of type \"string\""
+        );
     }
 
     #[test]

@@ -180,6 +180,11 @@ impl vectors::Policy for Both<'_> {
     fn check(&mut self, config: &str) -> Result<Vec<Finding>, String> {
         self.before.check(config)
     }
+
+    /// What one refuses and the other takes is a difference like any other.
+    fn refusals(&mut self, _: &str) -> Vec<Finding> {
+        Vec::new()
+    }
 }
 
 /// The parts of two answers that are not the same.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use quorate_core::input::Input;
-use quorate_core::verdict::{Audience, Outcome, Requirement, Verdict};
+use quorate_core::verdict::{Audience, Finding, Outcome, Requirement, Verdict};
 use quorate_kit::testing;
 use quorate_kit::vectors::Span;
 use quorate_kit::{Access, AccessDuration, Attribute, Choice, Fact, Principal, Vote};
@@ -28,7 +28,9 @@ Examples:
   quorate policy run quorum.wasm --config '{\"groups\":[\"dba\"]}' --requester ann=dev --approve bob=dba
   quorate policy run bypass.wasm --force 'eve=sre: the site is down' --config @config.json
   quorate policy run cap.wasm --duration 9h --attribute env=prod --json
-  quorate decisions show ID --json | jq .record.input | quorate policy run new.wasm --input -")]
+  quorate decisions show ID --json | jq .record.input | quorate policy run new.wasm --input -
+
+Exit codes: 0 it answers, 1 it does not, or no rule can have the config.")]
 pub(in crate::cli) struct Run {
     /// A component, or the folder of a policy project, which is built first
     path: PathBuf,
@@ -74,7 +76,7 @@ pub(in crate::cli) struct Run {
 }
 
 impl Run {
-    /// Runs the verb. A fault ends it with 1.
+    /// Runs the verb. A fault ends it with 1, and so does a config that no rule can have.
     pub(super) async fn run(self, context: &Context) -> Ending {
         let component = component::of(context, &self.path).await?;
         let config = match self.config.strip_prefix('@') {
@@ -92,16 +94,13 @@ impl Run {
         let (evaluation, findings) =
             evaluated.await.map_err(|error| Failure::failed(error.to_string()))??;
         for finding in &findings {
-            let place =
-                finding.path.as_deref().filter(|path| !path.is_empty()).map(|path| format!(" at {path}"));
-            let text = format!("of the config{}: {}", place.unwrap_or_default(), finding.message);
-            context.screen.say(&format!("{} {}", context.screen.err.yellow("finding"), words::clean(&text)));
+            context.screen.say(&of_config(finding, context.screen.err));
         }
         let limits = Limits::default();
-        context
-            .screen
-            .result(&as_json(&evaluation, &limits), || in_words(&evaluation, &limits, context.screen.out))?;
-        Ok(if evaluation.verdict.is_ok() { 0 } else { NOT_HELD })
+        let value = as_json(&evaluation, &findings, &limits);
+        context.screen.result(&value, || in_words(&evaluation, &limits, context.screen.out))?;
+        let is_refused = findings.iter().any(|finding| !finding.is_warning());
+        Ok(if evaluation.verdict.is_err() || is_refused { NOT_HELD } else { 0 })
     }
 
     fn input(&self) -> Result<Input, Failure> {
@@ -204,8 +203,17 @@ fn fact(text: &str, now: u64) -> Result<Fact, Failure> {
     Ok(Fact { name: name.to_owned(), known: value.map(str::to_owned), as_of: now })
 }
 
-fn as_json(evaluation: &Evaluation, limits: &Limits) -> Value {
+/// What speaks against the config, and where.
+fn of_config(finding: &Finding, paint: Paint) -> String {
+    let path = finding.path.as_deref().filter(|path| !path.is_empty());
+    let place = path.map_or(String::new(), |path| format!(" at {path}"));
+    let what = if finding.is_warning() { paint.yellow("finding") } else { paint.red("refused") };
+    format!("{what} {}", words::clean(&format!("the config{place}: {}", finding.message)))
+}
+
+fn as_json(evaluation: &Evaluation, of_config: &[Finding], limits: &Limits) -> Value {
     json!({
+        "config": {"findings": of_config},
         "verdict": evaluation.verdict.as_ref().ok(),
         "fault": evaluation.verdict.as_ref().err(),
         "fuel": {"used": evaluation.fuel_used, "max": limits.fuel_max},

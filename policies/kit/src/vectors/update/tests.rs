@@ -28,6 +28,14 @@ impl Policy for Two {
             Ok(vec![Finding::new("odd", "odd")])
         }
     }
+
+    fn refusals(&mut self, config: &str) -> Vec<Finding> {
+        if config.contains("refused") {
+            vec![Finding::new("schema", "as asked").at("/a")]
+        } else {
+            Vec::new()
+        }
+    }
 }
 
 const PEOPLE: &str = "# Who there is.\npeople: {ann: [dev], bob: [dba], bea: [dba]}   # three\n";
@@ -196,6 +204,10 @@ fn what_is_not_safe_is_refused_with_the_reason() {
             "the comment in line 8 stands inside",
         ),
         ("  - {name: x, requester: nobody, expect: deny}\n", "not among the people"),
+        (
+            "  - {name: x, requester: ann, config: {a: refused}, expect: deny}\n",
+            "in `x`: its config is refused at /a: as asked",
+        ),
     ] {
         let error = refused(cases);
         assert!(error.contains(reason), "{cases}: {error}");
