@@ -26,9 +26,12 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 fn environment() -> Vec<(OsString, OsString)> {
     let ours = |name: &OsStr| {
         let name = name.to_string_lossy();
-        name.starts_with("QUORATE_") || name.starts_with("REVIEW_") || name == "XDG_CONFIG_HOME"
+        name.starts_with("QUORATE_") || name.starts_with("REVIEW_") || name.starts_with("XDG_C")
     };
-    quorate::config::environment().filter(|(name, _)| !ours(name)).collect()
+    let others = quorate::config::environment().filter(|(name, _)| !ours(name));
+    // What one test had compiled, the next finds.
+    let kept = concat!(env!("CARGO_TARGET_TMPDIR"), "/kept");
+    others.chain([("XDG_CACHE_HOME".into(), kept.into())]).collect()
 }
 
 /// The program with `arguments`; it is killed when nobody waits for it any more.

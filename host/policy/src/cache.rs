@@ -30,8 +30,9 @@ const TAG_BYTES: usize = 32;
 /// Bytes of the key: one block of the hash, so that it is used as it is.
 const KEY_BYTES: usize = 64;
 
-/// Files kept; the oldest goes when there is one more.
+/// Files kept, and bytes in all of them; the oldest go where there is one more.
 const FILES_MAX: usize = 256;
+const FILES_BYTES_MAX: u64 = 1 << 30;
 
 /// A cached file that is larger is not read: what it was compiled from is limited.
 const FILE_BYTES_MAX: u64 = 512 << 20;
@@ -100,7 +101,7 @@ impl Cache {
     /// Under a temporary name until all of it is on the disk, so that no reader
     /// sees half of it.
     fn write(&self, digest: Digest, code: &[u8]) -> io::Result<()> {
-        self.make_room()?;
+        self.make_room(code.len() as u64)?;
         let tag = self.mac(digest, code).finalize().into_bytes();
         let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
         file.write_all(&tag)?;
@@ -119,18 +120,31 @@ impl Cache {
         mac
     }
 
-    fn make_room(&self) -> io::Result<()> {
+    /// Makes room for one more of so many bytes.
+    fn make_room(&self, bytes: u64) -> io::Result<()> {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == SUFFIX) {
-                let written = path.metadata()?.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-                files.push((written, path));
+                // Another process may have made room meanwhile.
+                let Ok(metadata) = path.metadata() else { continue };
+                let written = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+                files.push((written, path, metadata.len()));
             }
         }
         files.sort();
-        let surplus = (files.len() + 1).saturating_sub(FILES_MAX);
-        files.iter().take(surplus).try_for_each(|(_, path)| fs::remove_file(path))
+        let (mut count, mut all) =
+            (files.len() + 1, bytes + files.iter().map(|(.., bytes)| bytes).sum::<u64>());
+        for (_, path, bytes) in files {
+            if count <= FILES_MAX && all <= FILES_BYTES_MAX {
+                break;
+            }
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => (count, all) = (count - 1, all - bytes),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -256,6 +270,20 @@ mod tests {
         assert!(cache(folder.path()).is_ok());
         fs::set_permissions(&inside, fs::Permissions::from_mode(0o750)).unwrap();
         assert!(cache(folder.path()).is_err());
+    }
+
+    #[test]
+    fn the_oldest_file_goes_when_all_are_too_large() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache(folder.path()).unwrap();
+        let [old, new] = ["old", "new"].map(|name| cache.folder.join(format!("{name}.{SUFFIX}")));
+        for (path, seconds, bytes) in [(&old, 0, FILES_BYTES_MAX / 2), (&new, 1, FILES_BYTES_MAX / 2)] {
+            let file = File::create(path).unwrap();
+            file.set_len(bytes).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).unwrap();
+        }
+        let (_, path) = written(&cache, b"code");
+        assert!(path.exists() && new.exists() && !old.exists());
     }
 
     #[test]

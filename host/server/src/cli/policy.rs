@@ -28,6 +28,7 @@ use serde_json::{Value, json};
 
 use super::Context;
 use super::client::{Answer, Gateway};
+use super::environment::Environment;
 use super::exit::{Ending, Failure};
 use super::words;
 
@@ -278,9 +279,11 @@ fn loaded(component: &[u8]) -> Result<quorate_policy::Policy, Failure> {
     })
 }
 
-/// The policy runtime as the gateway has it, without its folder of compiled components.
+/// The policy runtime as the gateway has it. What it compiled it finds again, among what this
+/// program keeps of the person who runs it.
 pub(super) fn runtime() -> Result<Runtime, Failure> {
-    Runtime::new(Limits::default(), None)
+    let kept = Environment::of_process().cache_folder().map(|folder| folder.join("compiled"));
+    Runtime::new(Limits::default(), kept)
         .map_err(|error| Failure::failed(format!("no policy can be run here: {error}")))
 }
 
