@@ -15,6 +15,10 @@ run *args:
 test *args:
     tests/run {{args}}
 
+# A picture of every page, light and dark, wide and narrow
+screenshots:
+    cargo test --workspace --test screenshots
+
 # What has to hold besides the tests
 check:
     cargo fmt --all --check

@@ -40,4 +40,5 @@ mod suites {
     mod terminal;
     mod tools;
     mod votes;
+    mod web;
 }

@@ -22,6 +22,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "session",
             "tasks",
             "telemetry",
+            "web",
         ],
     ),
     ("cli", &["agent", "app", "clock", "config", "demo", "ledger", "random", "session", "telemetry"]),
@@ -37,6 +38,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("session", &["agent", "api", "app", "clock", "identity", "ledger", "lifecycle", "random"]),
     ("tasks", &[]),
     ("telemetry", &["random"]),
+    ("web", &["agent", "api", "app", "config", "identity", "ledger", "lifecycle"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -5,6 +5,7 @@
 //! (security), sue (security and dba), eve (sre), root (admin).
 
 mod answer;
+pub mod browser;
 pub mod gateway;
 pub mod program;
 

@@ -357,13 +357,18 @@ impl Request {
         open.then(|| self.entries(&Actor::Gateway, now, vec![happened]))
     }
 
+    /// Whether it is approved, and `by` is somebody who may take that back: who asked, who
+    /// approved, an admin.
+    pub fn may_revoke(&self, by: &Principal) -> bool {
+        let State::Approved { approval, .. } = &self.state else { return false };
+        by.is_in(ADMIN) || by.id == self.asked.requester || approval.approvers.contains(&by.id)
+    }
+
     fn revoke(&self, by: &Principal, why: String, now: Timestamp) -> Result<Step, Refused> {
         bounds::check_text("the reason", &why)?;
         match &self.state {
-            State::Approved { approval, grant } if now < grant.until => {
-                let may =
-                    by.is_in(ADMIN) || by.id == self.asked.requester || approval.approvers.contains(&by.id);
-                if !may {
+            State::Approved { grant, .. } if now < grant.until => {
+                if !self.may_revoke(by) {
                     return Err(Refused::NotRevoker);
                 }
                 Ok(self.entries(&Actor::User(by.id.clone()), now, vec![Happened::RequestRevoked { why }]))

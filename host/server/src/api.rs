@@ -22,7 +22,6 @@ mod fingerprint;
 mod groups;
 mod health;
 mod inbox;
-mod link;
 mod live;
 mod login;
 mod me;
@@ -48,17 +47,20 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
+pub(crate) use self::access::{note_user, peer};
+pub(crate) use self::events::{Seen, Watch, sse};
 pub use self::fingerprint::ProcessKey;
-use self::problem::Problem;
+pub(crate) use self::problem::Problem;
+pub(crate) use self::requests::visible;
 use crate::app::App;
 use crate::telemetry;
 
-/// Everything the gateway answers over HTTP.
-pub fn router(app: App) -> Router {
+/// Everything the gateway answers over HTTP: the API, and `pages`.
+pub fn router(app: App, pages: Router<App>) -> Router {
     let (router, openapi) = api().split_for_parts();
     let document = document::complete(openapi);
     let router = router
-        .route("/requests/{id}", get(link::request))
+        .merge(pages)
         .route("/api/openapi.json", get(async move || document.clone()))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)

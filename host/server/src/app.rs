@@ -20,7 +20,7 @@ use crate::ledger::Ledger;
 use crate::lifecycle::Lifecycle;
 use crate::session::Sessions;
 use crate::tasks::Tasks;
-use crate::{api, config, reconcile};
+use crate::{api, config, reconcile, web};
 
 /// What handlers work with. Cheap to clone.
 #[derive(Clone)]
@@ -95,7 +95,7 @@ impl App {
         let tasks = Tasks::new(self.stopping.clone());
         reconcile::start(&self.lifecycle, &self.sessions, &self.clock, &tasks);
         let address = self.config.listen;
-        let router = api::router(self.clone());
+        let router = api::router(self.clone(), web::router());
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         // What is typed goes out key by key.
         let listener = listener.tap_io(|socket| {

@@ -31,7 +31,7 @@ use crate::lifecycle::{self, Idempotency, Lifecycle};
 use crate::random::{self, NoRandomness};
 
 /// How long the token of a login works, in seconds.
-const LOGIN_SECONDS: u64 = 24 * 3600;
+pub const LOGIN_SECONDS: u64 = 24 * 3600;
 /// Tokens of one person that work at the same time.
 pub const TOKENS_MAX: usize = 100;
 /// The longest label of a token, in characters.

@@ -63,9 +63,7 @@ impl FromRequestParts<App> for SignedIn {
         let session = app.identity.authenticate(token)?;
         let user = session.user.clone();
         parts.extensions.insert(Caller(user.id.clone()));
-        if let Some(line) = parts.extensions.get::<Arc<Line>>() {
-            line.set_user(&user.id);
-        }
+        note_user(&parts.extensions, &user);
         Ok(Self { user, session, peer: peer(&parts.extensions, &parts.headers) })
     }
 }
@@ -92,6 +90,13 @@ impl FromRequestParts<App> for Auditor {
     }
 }
 
+/// Has the log say whose request this was.
+pub(crate) fn note_user(extensions: &Extensions, user: &User) {
+    if let Some(line) = extensions.get::<Arc<Line>>() {
+        line.set_user(&user.id);
+    }
+}
+
 /// The token that a request carries.
 fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     let missing = || Problem::unauthenticated("give a token: `Authorization: Bearer qrt_…`");
@@ -102,7 +107,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
 
 /// The address of whoever is at the other end. A proxy on this machine says for
 /// whom it speaks, in the last place of `X-Forwarded-For`; nobody else is believed.
-fn peer(extensions: &Extensions, headers: &HeaderMap) -> Option<IpAddr> {
+pub(crate) fn peer(extensions: &Extensions, headers: &HeaderMap) -> Option<IpAddr> {
     let ConnectInfo(address) = extensions.get::<ConnectInfo<SocketAddr>>()?;
     let direct = address.ip().to_canonical();
     if !direct.is_loopback() {

@@ -114,7 +114,7 @@ mod place {
 
 /// That a request changed.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Changed {
+pub(crate) struct Changed {
     /// Which.
     id: String,
     /// Where it stands.
@@ -129,14 +129,14 @@ pub(super) struct Changed {
 
 /// What was told of a request last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Seen {
-    revision: u64,
+pub(crate) struct Seen {
+    pub(crate) revision: u64,
     /// Whether nobody could approve it.
-    stuck: bool,
+    pub(crate) stuck: bool,
 }
 
 /// What both kinds of stream wait with.
-struct Watch {
+pub(crate) struct Watch {
     app: App,
     session: identity::SignedIn,
     head: watch::Receiver<u64>,
@@ -202,7 +202,7 @@ pub(super) async fn inbox(
     Ok(sse(events))
 }
 
-fn sse<S>(events: S) -> Sse<impl Stream<Item = Result<Event, Infallible>>>
+pub(crate) fn sse<S>(events: S) -> Sse<impl Stream<Item = Result<Event, Infallible>>>
 where
     S: Stream<Item = Result<Event, Infallible>> + Send + 'static,
 {
@@ -214,7 +214,7 @@ fn changed_event(seq: u64, change: &Changed) -> Option<Event> {
 }
 
 impl Watch {
-    fn new(app: App, session: identity::SignedIn, user: &UserId) -> Result<Self, Problem> {
+    pub(crate) fn new(app: App, session: identity::SignedIn, user: &UserId) -> Result<Self, Problem> {
         let place = Place::take(user);
         let place = place.ok_or_else(|| Problem::unavailable("too many event streams; close some"))?;
         let mut head = app.ledger.head();
@@ -226,7 +226,11 @@ impl Watch {
 
     /// The request as soon as it is not the one that was seen, and whether it is
     /// final; none where the stream ends.
-    async fn next_view(&mut self, id: &RequestId, seen: Option<Seen>) -> Option<(RequestView, Seen, bool)> {
+    pub(crate) async fn next_view(
+        &mut self,
+        id: &RequestId,
+        seen: Option<Seen>,
+    ) -> Option<(RequestView, Seen, bool)> {
         if seen.is_some() {
             tokio::time::sleep(BREATH).await;
         }
@@ -251,7 +255,7 @@ impl Watch {
 
     /// What changed after entry `after`, with the number of the entry that has been
     /// looked at last; none where the stream ends.
-    async fn next_changes(&mut self, after: u64) -> Option<(u64, VecDeque<(u64, Changed)>)> {
+    pub(crate) async fn next_changes(&mut self, after: u64) -> Option<(u64, VecDeque<(u64, Changed)>)> {
         if *self.head.borrow_and_update() <= after {
             self.grown().await?;
             tokio::time::sleep(BREATH).await;

@@ -6,10 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use quorate_core::Timestamp;
 use quorate_core::ids::{ResourceName, UserId};
-use quorate_core::input::Principal;
 use quorate_core::request::{Request, STATE_NAMES};
 use quorate_core::rule::AccessType;
-use quorate_core::user::User;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -18,11 +16,8 @@ use super::body::Query;
 use super::page::{Listed, bad_cursor, limit};
 use super::problem::Problem;
 use crate::app::App;
-use crate::ledger::{Cursor, Ledger, Page, Paged, RequestFilter};
-use crate::lifecycle::{Lifecycle, RequestView};
-
-/// Requests looked at, at once, to answer somebody who may not see all of them.
-const LOOKED_AT_MAX: usize = 5_000;
+use crate::ledger::{Cursor, Page, RequestFilter};
+use crate::lifecycle::{Inbox, RequestView};
 
 /// The longest text to look for, in characters.
 const TEXT_CHARS_MAX: usize = 200;
@@ -62,15 +57,6 @@ pub(super) struct RequestQuery {
     cursor: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Inbox {
-    Waiting,
-    Mine,
-    #[default]
-    All,
-}
-
 /// Requests, the newest first
 ///
 /// Auditors and admins see all of them; everybody else sees their own, and those
@@ -88,7 +74,7 @@ pub(super) async fn list(
     let limit = limit(query.limit)?;
     let after: Option<Cursor> =
         query.cursor.as_deref().map(str::parse).transpose().map_err(|_| bad_cursor())?;
-    let filter = query.filter(&user)?;
+    let filter = query.filter()?;
     let work = move || {
         let hopeless = query.nobody_can_approve.map(|wanted| (wanted, app.lifecycle.voters()));
         let hopeless = match hopeless {
@@ -102,8 +88,8 @@ pub(super) async fn list(
         };
         let page = Page { after, limit };
         let found = match &hopeless {
-            None => find(&app.ledger, &filter, query.inbox, &user, page)?,
-            Some(_) => scan(&app.ledger, &filter, query.inbox, &user, page, fits)?,
+            None => app.lifecycle.inbox(query.inbox, &user, &filter, page)?,
+            Some(_) => app.lifecycle.scan_inbox(query.inbox, &user, &filter, page, fits)?,
         };
         let items = app.lifecycle.views(&found.items)?;
         let next = found.next.map(|cursor| cursor.to_string());
@@ -113,7 +99,7 @@ pub(super) async fn list(
 }
 
 impl RequestQuery {
-    fn filter(&self, user: &User) -> Result<RequestFilter, Problem> {
+    fn filter(&self) -> Result<RequestFilter, Problem> {
         let mut states: Vec<String> = Vec::new();
         for state in self.state.iter().flat_map(|states| states.split(',')) {
             let name = state.trim().to_ascii_uppercase();
@@ -126,19 +112,13 @@ impl RequestQuery {
         if self.text.as_ref().is_some_and(|text| text.chars().count() > TEXT_CHARS_MAX) {
             return Err(Problem::bad_request(format!("text: at most {TEXT_CHARS_MAX} characters")));
         }
-        let mut requester = self.requester.clone();
-        match self.inbox {
-            Inbox::All => {}
-            Inbox::Mine => requester = Some(user.id.clone()),
-            Inbox::Waiting => states = vec!["PENDING".to_owned()],
-        }
         if self.nobody_can_approve == Some(true) && states.is_empty() {
             // No other is waited for.
             states = vec!["PENDING".to_owned()];
         }
         Ok(RequestFilter {
             states,
-            requester,
+            requester: self.requester.clone(),
             resource: self.resource.clone(),
             access_type: self.access_type,
             text: self.text.clone(),
@@ -146,47 +126,4 @@ impl RequestQuery {
             until: self.until,
         })
     }
-}
-
-/// One page of the requests that fit and that `user` is to see.
-fn find(
-    ledger: &Ledger,
-    filter: &RequestFilter,
-    inbox: Inbox,
-    user: &User,
-    page: Page,
-) -> Result<Paged<Request>, Problem> {
-    if inbox == Inbox::Mine || (inbox == Inbox::All && user.is_auditor()) {
-        return Ok(ledger.find_requests(filter, page)?);
-    }
-    scan(ledger, filter, inbox, user, page, |_| true)
-}
-
-/// The same where each has to be looked at; those that are not `fit` are left out.
-fn scan(
-    ledger: &Ledger,
-    filter: &RequestFilter,
-    inbox: Inbox,
-    user: &User,
-    page: Page,
-    fits: impl Fn(&Request) -> bool,
-) -> Result<Paged<Request>, Problem> {
-    let person = user.principal();
-    let shown = |request: &Request| match inbox {
-        Inbox::Waiting => waits_for(request, &person),
-        Inbox::Mine => true,
-        Inbox::All => Lifecycle::may_see(request, user),
-    };
-    Ok(ledger.scan_requests(filter, page, LOOKED_AT_MAX, |request| shown(request) && fits(request))?)
-}
-
-/// Whether `person` could vote on the request now.
-fn waits_for(request: &Request, person: &Principal) -> bool {
-    let votes = request
-        .decision
-        .as_ref()
-        .is_some_and(|said| said.voters.includes(person) || said.forcers.includes(person));
-    votes
-        && request.asked.requester != person.id
-        && !request.votes.iter().any(|vote| vote.voter.id == person.id)
 }

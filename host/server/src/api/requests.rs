@@ -262,7 +262,7 @@ pub(super) async fn grants(
 }
 
 /// The request `id`, where `user` may see it; otherwise it is as if there was none.
-pub(super) fn visible(app: &App, user: &User, id: &RequestId) -> Result<Request, Problem> {
+pub(crate) fn visible(app: &App, user: &User, id: &RequestId) -> Result<Request, Problem> {
     let request = app.ledger.request(id)?.filter(|request| Lifecycle::may_see(request, user));
     request.ok_or_else(|| Problem::not_found("request", id.as_str()))
 }

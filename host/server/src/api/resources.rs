@@ -9,8 +9,7 @@ use quorate_core::duration::AccessDuration;
 use quorate_core::entry::Actor;
 use quorate_core::ids::{AgentName, GroupName, ResourceName};
 use quorate_core::resource::Resource;
-use quorate_core::rule::{AccessType, Rule, covering};
-use quorate_core::user::User;
+use quorate_core::rule::AccessType;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -21,6 +20,7 @@ use super::page::{Listed, cut};
 use super::problem::Problem;
 use crate::agent::Secret;
 use crate::app::App;
+use crate::lifecycle::Lifecycle;
 
 /// A resource role.
 #[derive(Debug, Serialize, ToSchema)]
@@ -128,7 +128,7 @@ pub(super) async fn list(
 ) -> Result<Json<Listed<ResourceView>>, Problem> {
     let rules = app.ledger.rules()?;
     let resources = app.ledger.resources()?.into_iter();
-    let mine = resources.filter(|resource| may_ask(resource, &rules, &user)).collect();
+    let mine = resources.filter(|resource| Lifecycle::may_ask(resource, &rules, &user)).collect();
     let page = cut(mine, |one: &Resource| one.name.as_str(), query.limit, query.cursor.as_deref())?;
     Ok(Json(page.map(|resource| ResourceView::of(&resource))))
 }
@@ -142,7 +142,7 @@ pub(super) async fn show(
     Path(name): Path<ResourceName>,
 ) -> Result<Json<ResourceView>, Problem> {
     let resource = find(&app, name.as_str())?;
-    if !may_ask(&resource, &app.ledger.rules()?, &user) {
+    if !Lifecycle::may_ask(&resource, &app.ledger.rules()?, &user) {
         return Err(Problem::not_found("resource", name.as_str()));
     }
     Ok(Json(ResourceView::of(&resource)))
@@ -205,16 +205,6 @@ impl ResourceBody {
         let secrets = self.secrets.into_iter().map(|(name, secret)| (name, value(secret)));
         Ok((resource, secrets.collect()))
     }
-}
-
-/// Whether `user` may see the resource: whoever reads everything, and whoever some
-/// rule or standing group lets ask for it.
-fn may_ask(resource: &Resource, rules: &[Rule], user: &User) -> bool {
-    let person = user.principal();
-    let covered = |way: &AccessType| !covering(rules, &person, resource, *way).is_empty();
-    user.is_auditor()
-        || resource.standing_group(&person).is_some()
-        || resource.access_types.iter().any(covered)
 }
 
 fn find(app: &App, name: &str) -> Result<Resource, Problem> {

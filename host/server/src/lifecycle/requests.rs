@@ -1,6 +1,8 @@
 //! The life of a request: asked, voted on, decided, withdrawn, taken away, and what
 //! time does to it.
 
+use std::sync::Arc;
+
 use quorate_core::Timestamp;
 use quorate_core::duration::AccessDuration;
 use quorate_core::entry::{Step, Stream};
@@ -9,6 +11,7 @@ use quorate_core::input::{Choice, Command, Vote};
 use quorate_core::refused::Refused;
 use quorate_core::request::{Access, Asked, Bounds, Event, Request, after};
 use quorate_core::resource::Resource;
+use quorate_core::rule::{AccessType, Rule, covering};
 use quorate_core::user::User;
 
 use super::facts::Gathered;
@@ -61,6 +64,24 @@ impl Lifecycle {
     ) -> Result<RequestView, Error> {
         self.check_runs(&ask.resource)?;
         self.submit_any(by, ask, key).await
+    }
+
+    /// What asking would come to now. Nothing is asked.
+    pub async fn preview(&self, by: &UserId, ask: Ask) -> Result<RequestView, Error> {
+        self.check_runs(&ask.resource)?;
+        let id: RequestId = random::id()?.parse().map_err(anyhow::Error::new)?;
+        let mut gathered = Arc::new(Gathered::default());
+        loop {
+            let (inner, known) = (Arc::clone(&self.0), Arc::clone(&gathered));
+            let (id, by, ask) = (id.clone(), by.clone(), ask.clone());
+            let asked = tokio::task::spawn_blocking(move || {
+                inner.submit(&id, &by, &ask, inner.now(), &known)?.ok_or_else(nothing_planned)?.outcome
+            });
+            match asked.await.map_err(anyhow::Error::new)? {
+                Err(Error::Wanting(wanting)) => gathered = self.gather(&gathered, *wanting).await?,
+                asked => return self.view(&asked?),
+            }
+        }
     }
 
     pub(super) async fn submit_any(
@@ -186,6 +207,16 @@ impl Lifecycle {
             || asked.is_some_and(|said| said.voters.includes(&person) || said.forcers.includes(&person))
     }
 
+    /// Whether `user` may see the resource: whoever reads everything, and whoever some rule or
+    /// standing group lets ask for it.
+    pub fn may_ask(resource: &Resource, rules: &[Rule], user: &User) -> bool {
+        let person = user.principal();
+        let covered = |way: &AccessType| !covering(rules, &person, resource, *way).is_empty();
+        user.is_auditor()
+            || resource.standing_group(&person).is_some()
+            || resource.access_types.iter().any(covered)
+    }
+
     async fn event(&self, id: &RequestId, key: Option<Idempotency>, event: Event) -> Result<Request, Error> {
         self.settle(id).await?;
         let id = id.clone();
@@ -236,7 +267,7 @@ impl Inner {
             }
         };
         let rules = self.ledger.rules()?;
-        let covering = quorate_core::rule::covering(&rules, &requester, &resource, access.access_type());
+        let covering = covering(&rules, &requester, &resource, access.access_type());
         let asked = Asked {
             requester: by.clone(),
             resource: ask.resource.clone(),

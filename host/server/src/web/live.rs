@@ -1,0 +1,84 @@
+//! Says to pages that are open that they should look again (server-sent events).
+//!
+//! The event carries nothing: the page asks for itself again, as whoever looks at it, so that
+//! there is one way to make it.
+
+use std::convert::Infallible;
+
+use axum::extract::{Path, Query, State};
+use axum::response::sse::{Event, Sse};
+use futures_util::stream::{self, Stream};
+use quorate_core::ids::RequestId;
+use serde::Deserialize;
+
+use super::page::Refusal;
+use super::visitor::Visitor;
+use crate::api::{Seen, Watch, sse, visible};
+use crate::app::App;
+
+/// Entries that are read to find out whether a list has changed; where there are more, it has.
+const MISSED_MAX: u64 = 10_000;
+
+/// What is on the page of a list.
+#[derive(Deserialize)]
+pub(super) struct UpTo {
+    /// The newest entry of the ledger when it was made.
+    after: u64,
+}
+
+/// What is on the page of a request.
+#[derive(Deserialize)]
+pub(super) struct OnPage {
+    #[serde(default)]
+    revision: u64,
+    #[serde(default)]
+    stuck: bool,
+}
+
+fn changed() -> Event {
+    Event::default().event("changed").data("")
+}
+
+/// Each change of a request that the visitor may see, after those that are on the page.
+pub(super) async fn inbox(
+    Visitor { user, session }: Visitor,
+    State(app): State<App>,
+    Query(UpTo { after }): Query<UpTo>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refusal> {
+    let head = *app.ledger.head().borrow();
+    let watch = Watch::new(app, session, &user.id)?;
+    let events = stream::unfold((watch, after.min(head)), move |(mut watch, mut after)| async move {
+        if head - after.min(head) > MISSED_MAX {
+            return Some((Ok(changed()), (watch, head)));
+        }
+        loop {
+            let (read_to, changes) = watch.next_changes(after).await?;
+            after = read_to;
+            if !changes.is_empty() {
+                return Some((Ok(changed()), (watch, after)));
+            }
+        }
+    });
+    Ok(sse(events))
+}
+
+/// Each change of one request that the visitor may see, after the one that is on the page.
+pub(super) async fn request(
+    Visitor { user, session }: Visitor,
+    State(app): State<App>,
+    Path(id): Path<RequestId>,
+    Query(OnPage { revision, stuck }): Query<OnPage>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refusal> {
+    visible(&app, &user, &id)?;
+    let watch = Watch::new(app, session, &user.id)?;
+    let seen = Seen { revision, stuck };
+    let events = stream::unfold(Some((watch, seen)), move |at| {
+        let id = id.clone();
+        async move {
+            let (mut watch, seen) = at?;
+            let (_, seen, is_final) = watch.next_view(&id, Some(seen)).await?;
+            Some((Ok(changed()), (!is_final).then_some((watch, seen))))
+        }
+    });
+    Ok(sse(events))
+}

@@ -1,0 +1,75 @@
+//! What all pages have in common: the frame around them, and what is shown in the place of one
+//! that cannot be.
+
+use askama::Template;
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use quorate_core::user::User;
+
+use crate::api::Problem;
+
+/// The frame around a page.
+pub(super) struct Frame {
+    /// Who looks; nobody is signed in where there is none.
+    pub(super) user: Option<String>,
+    /// Which part of the app it is.
+    here: &'static str,
+}
+
+impl Frame {
+    /// The frame of a page in the part `here`, for `user`.
+    pub(super) fn of(user: &User, here: &'static str) -> Self {
+        Self { user: Some(user.id.to_string()), here }
+    }
+
+    /// The frame for somebody who is not signed in.
+    pub(super) fn signed_out() -> Self {
+        Self { user: None, here: "" }
+    }
+
+    /// Whether the page is in this part.
+    pub(super) fn is_in(&self, here: &str) -> bool {
+        self.here == here
+    }
+}
+
+/// Says that something cannot be shown or done, and why.
+#[derive(Template)]
+#[template(path = "refusal.html")]
+struct RefusalPage {
+    frame: Frame,
+    title: String,
+    why: String,
+}
+
+/// Why there is no page.
+pub(super) struct Refusal(pub(super) Problem);
+
+impl<E: Into<Problem>> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let (status, title, why) = self.0.words();
+        show(status, &RefusalPage { frame: Frame::signed_out(), title, why })
+    }
+}
+
+/// A page under a status.
+pub(super) fn show(status: StatusCode, page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page cannot be made");
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                [(header::CONTENT_TYPE, "text/plain")],
+                "this page cannot be made; the gateway's log says why",
+            )
+                .into_response()
+        }
+    }
+}

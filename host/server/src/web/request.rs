@@ -1,0 +1,216 @@
+//! One request: what is asked, where it stands, who can end the wait, and what happened.
+//!
+//! Further in: what happened, in words (`happened`).
+
+mod happened;
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use quorate_core::Timestamp;
+use quorate_core::entry::Stream;
+use quorate_core::ids::RequestId;
+use quorate_core::input::Choice;
+use quorate_core::refused::Refused;
+use quorate_core::request::{Request, State as Stands};
+use quorate_core::user::User;
+use serde::Deserialize;
+
+use self::happened::Line;
+use super::page::{Frame, Refusal, show};
+use super::visitor::{Sent, Visitor};
+use super::words::{self, between, lines};
+use crate::api::{Problem, visible};
+use crate::app::App;
+use crate::ledger::{EntryFilter, Order};
+use crate::lifecycle::{self, Ballot, Explanation, PolicySaid, RequestView, WhatItTakes};
+
+/// How long a page waits to hear what it would take; past that it does without.
+const TAKES_WAIT: Duration = Duration::from_millis(500);
+/// What happened is shown up to so many entries, the newest of them.
+const ENTRIES_MAX: usize = 200;
+
+/// A vote, as the form sends it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Vote {
+    /// `approve`, `reject` or `force`: the button.
+    choice: String,
+    comment: String,
+}
+
+/// Why access is taken back.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Revoke {
+    reason: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Nothing {}
+
+/// What the visitor can do.
+#[allow(clippy::struct_excessive_bools, reason = "each is a button")]
+struct Can {
+    vote: bool,
+    force: bool,
+    cancel: bool,
+    revoke: bool,
+}
+
+#[derive(Template)]
+#[template(path = "request.html")]
+struct RequestPage {
+    frame: Frame,
+    request: RequestView,
+    policies: Vec<PolicySaid>,
+    takes: Option<WhatItTakes>,
+    timeline: Vec<Line>,
+    can: Can,
+    /// What was typed, where it was refused.
+    comment: String,
+    reason: String,
+    refused: Option<String>,
+    now: Timestamp,
+}
+
+/// One request, for whoever may see it.
+pub(super) async fn page(
+    Visitor { user, .. }: Visitor,
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    let id = known(&id)?;
+    visible(&app, &user, &id)?;
+    Ok(show(StatusCode::OK, &RequestPage::of(&app, &user, &id).await?))
+}
+
+/// Votes.
+pub(super) async fn vote(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Sent { visitor: Visitor { user, .. }, form: Vote { choice, comment } }: Sent<Vote>,
+) -> Result<Response, Refusal> {
+    let id = known(&id)?;
+    let (choice, forced) = match choice.as_str() {
+        "approve" => (Choice::Approve, false),
+        "force" => (Choice::Approve, true),
+        "reject" => (Choice::Reject, false),
+        _ => return Err(Problem::bad_request("a vote is approve, reject or force").into()),
+    };
+    let comment = lines(&comment);
+    let ballot = Ballot { choice, forced, comment: comment.clone() };
+    let voted = app.lifecycle.vote(&id, &user.id, ballot, None).await;
+    // As in the API: where a policy does not answer, nobody knows whose vote would count.
+    if matches!(&voted, Err(lifecycle::Error::Refused(refused)) if !matches!(refused, Refused::NoAnswer { .. }))
+    {
+        visible(&app, &user, &id)?;
+    }
+    let kept = |page: &mut RequestPage| page.comment = comment;
+    answer(&app, &user, &id, voted, kept).await
+}
+
+/// Withdraws it.
+pub(super) async fn cancel(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Sent { visitor: Visitor { user, .. }, form: Nothing {} }: Sent<Nothing>,
+) -> Result<Response, Refusal> {
+    let id = known(&id)?;
+    visible(&app, &user, &id)?;
+    let cancelled = app.lifecycle.cancel(&id, &user.id, None).await;
+    answer(&app, &user, &id, cancelled, |_| ()).await
+}
+
+/// Takes access back; its sessions end.
+pub(super) async fn revoke(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Sent { visitor: Visitor { user, .. }, form: Revoke { reason } }: Sent<Revoke>,
+) -> Result<Response, Refusal> {
+    let id = known(&id)?;
+    visible(&app, &user, &id)?;
+    let reason = lines(&reason);
+    let revoked = app.lifecycle.revoke(&id, &user.id, reason.clone(), None).await;
+    answer(&app, &user, &id, revoked, |page| page.reason = reason).await
+}
+
+/// The request as it is then; where it was refused, with the reason and what was typed.
+async fn answer(
+    app: &App,
+    user: &User,
+    id: &RequestId,
+    done: Result<Request, lifecycle::Error>,
+    keep: impl FnOnce(&mut RequestPage),
+) -> Result<Response, Refusal> {
+    let Err(error) = done else { return Ok(Redirect::to(&format!("/requests/{id}")).into_response()) };
+    let (status, _, why) = Problem::from(error).words();
+    if status.is_server_error() || status == StatusCode::NOT_FOUND {
+        return Err(Refusal(Problem::new(status, "not-done", why)));
+    }
+    let mut page = RequestPage::of(app, user, id).await?;
+    page.refused = Some(why);
+    keep(&mut page);
+    Ok(show(status, &page))
+}
+
+/// An address with another id leads to no request.
+fn known(id: &str) -> Result<RequestId, Problem> {
+    id.parse().map_err(|_| Problem::not_found("request", id))
+}
+
+impl RequestPage {
+    async fn of(app: &App, user: &User, id: &RequestId) -> Result<Self, Refusal> {
+        let Explanation { request: view, policies, .. } = app.lifecycle.explain(id).await?;
+        let takes = match view.state.as_str() {
+            "PENDING" => tokio::time::timeout(TAKES_WAIT, app.lifecycle.what_would_it_take(id)).await.ok(),
+            _ => None,
+        };
+        let stream = Some(Stream::request(id));
+        let filter = EntryFilter { stream, ..EntryFilter::default() };
+        let mut entries = app.ledger.entries(&filter, ENTRIES_MAX, Order::NewestFirst)?;
+        entries.reverse();
+        let request = visible(app, user, id)?;
+        Ok(Self {
+            frame: Frame::of(user, "requests"),
+            can: Can::of(&request, user),
+            request: view,
+            policies,
+            takes: takes.transpose()?,
+            timeline: entries.iter().map(|sealed| Line::of(&sealed.entry)).collect(),
+            comment: String::new(),
+            reason: String::new(),
+            refused: None,
+            now: app.lifecycle.now(),
+        })
+    }
+
+    fn is_pending(&self) -> bool {
+        self.request.state == "PENDING"
+    }
+
+    /// How long the open window goes on.
+    fn left(&self) -> Option<String> {
+        let granted = self.request.granted.as_ref().filter(|_| self.request.state == "APPROVED")?;
+        Some(between(&self.now, &granted.until))
+    }
+}
+
+impl Can {
+    fn of(request: &Request, user: &User) -> Self {
+        let person = user.principal();
+        let is_pending = matches!(request.state, Stands::Pending);
+        let is_own = request.asked.requester == user.id;
+        let open = is_pending && !is_own && !request.votes.iter().any(|vote| vote.voter.id == user.id);
+        let said = request.decision.as_deref().filter(|_| open);
+        Self {
+            vote: said.is_some_and(|said| said.voters.includes(&person)),
+            force: said.is_some_and(|said| said.forcers.includes(&person)),
+            cancel: is_pending && is_own,
+            revoke: request.may_revoke(&person),
+        }
+    }
+}
