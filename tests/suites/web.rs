@@ -192,7 +192,8 @@ async fn needs_browser_a_grant_is_taken_back_on_its_page() {
     let (ann, bob) = tokio::join!(page_of(&browser, &world, "ann"), page_of(&browser, &world, "bob"));
     let request = format!("{}/requests/{id}", world.url());
     tokio::join!(ann.open(&request), bob.open(&request));
-    ann.says("Time left").await;
+    // It counts, by the gateway's clock and not by that of whoever looks.
+    ann.until("/^Time left: 59m\\d+s$/.test(document.querySelector('.left').innerText)").await;
     bob.types("#reason", "wrong database").await;
     bob.click("button.danger").await;
     bob.says("REVOKED by bob: wrong database").await;

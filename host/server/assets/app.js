@@ -14,10 +14,14 @@ function words(seconds) {
     .join("");
 }
 
+// The gateway says how long it is: the clock of whoever looks may be wrong.
 function tick() {
-  for (const time of document.querySelectorAll("[data-until]")) {
-    const seconds = Math.floor((Date.parse(time.dataset.until) - Date.now()) / 1000);
-    time.textContent = words(seconds);
+  for (const time of document.querySelectorAll("[data-left]")) {
+    if (time.said !== time.dataset.left) {
+      time.said = time.dataset.left;
+      time.ends = performance.now() + Number(time.said) * 1000;
+    }
+    time.textContent = words(Math.floor((time.ends - performance.now()) / 1000));
   }
 }
 

@@ -64,7 +64,7 @@ pub(super) async fn page(
     Ok(show(if page.error.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK }, &page))
 }
 
-fn make(app: &App, user: &User, search: Search) -> Result<InboxPage, Refusal> {
+fn make(app: &App, user: &User, mut search: Search) -> Result<InboxPage, Refusal> {
     // Before anything is read: what comes in between is told of, and not missed.
     let head = *app.ledger.head().borrow();
     let count = Page { after: None, limit: 1 };
@@ -78,6 +78,8 @@ fn make(app: &App, user: &User, search: Search) -> Result<InboxPage, Refusal> {
         _ if waiting > 0 => Inbox::Waiting,
         _ => Inbox::Mine,
     };
+    // The page stays on this list, however many come to wait on another.
+    inbox_name(inbox).clone_into(&mut search.inbox);
     let (found, error) = match search.filter() {
         Ok((filter, after)) => {
             let page = Page { after, limit: PAGE_ROWS };

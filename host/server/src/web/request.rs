@@ -192,10 +192,11 @@ impl RequestPage {
         self.request.state == "PENDING"
     }
 
-    /// How long the open window goes on.
-    fn left(&self) -> Option<String> {
+    /// How long the open window goes on: in seconds, and in words.
+    fn left(&self) -> Option<(i64, String)> {
         let granted = self.request.granted.as_ref().filter(|_| self.request.state == "APPROVED")?;
-        Some(between(&self.now, &granted.until))
+        let seconds = granted.until.duration_since(self.now).as_secs().max(0);
+        Some((seconds, between(&self.now, &granted.until)))
     }
 }
 
