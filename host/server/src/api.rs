@@ -48,10 +48,10 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 pub(crate) use self::access::{note_user, peer};
-pub(crate) use self::events::{Seen, Watch, sse};
+pub(crate) use self::events::{MISSED_MAX, Seen, Watch, sse};
 pub use self::fingerprint::ProcessKey;
 pub(crate) use self::problem::Problem;
-pub(crate) use self::requests::visible;
+pub(crate) use self::requests::{visible, visible_after};
 use crate::app::App;
 use crate::telemetry;
 

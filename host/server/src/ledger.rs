@@ -53,7 +53,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use append::{Append, AppendError, Appended, Basis, KEY_HOURS, Key, Side, Stored, TOKEN_DAYS_KEPT};
 pub use audit::{EntryFilter, Order};
 pub use decisions::{History, Point, PointFilter};
-pub use find::{Cursor, PAGE_ROWS_MAX, Page, Paged, RequestFilter, SessionFilter};
+pub use find::{Cursor, PAGE_ROWS_MAX, Page, Paged, RequestFilter, SessionFilter, TEXT_CHARS_MAX};
 pub use read::{ReadError, Reader, Size};
 pub use seal::Sealed;
 pub use shadows::{ShadowCount, ShadowFound, ShadowStep};

@@ -41,7 +41,7 @@ pub use self::compiled::Candidate;
 pub use self::configure::Warning;
 pub use self::explain::{Explanation, PolicySaid};
 pub use self::facts::{FactSource, FactTried, LastError, Wanting};
-pub use self::inbox::{Inbox, waits_for};
+pub use self::inbox::{Counts, Inbox};
 pub use self::reach::{Grid, Reach, Reached};
 pub use self::replay::{DecisionReplay, DifferenceView, Gap, OpinionReplay, ReplayPage};
 pub use self::requests::{Ask, AskedAccess, Ballot};

@@ -42,7 +42,7 @@ const BREATH: Duration = Duration::from_millis(50);
 const ENTRIES_MAX: usize = 200;
 /// Entries that a reader who connects again can have missed; past that it starts
 /// at the newest.
-const MISSED_MAX: u64 = 10_000;
+pub(crate) const MISSED_MAX: u64 = 10_000;
 
 mod place {
     //! Places for streams, in all and for each person.

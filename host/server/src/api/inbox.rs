@@ -16,11 +16,8 @@ use super::body::Query;
 use super::page::{Listed, bad_cursor, limit};
 use super::problem::Problem;
 use crate::app::App;
-use crate::ledger::{Cursor, Page, RequestFilter};
+use crate::ledger::{Cursor, Page, RequestFilter, TEXT_CHARS_MAX};
 use crate::lifecycle::{Inbox, RequestView};
-
-/// The longest text to look for, in characters.
-const TEXT_CHARS_MAX: usize = 200;
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

@@ -197,12 +197,7 @@ pub(super) async fn vote(
     let VoteBody { choice, forced, comment } = body;
     let ballot = Ballot { choice, forced, comment };
     let voted = app.lifecycle.vote(&id, &user.id, ballot, key).await;
-    // Asked afterwards, since the vote is judged by the rules as they are now. Where a policy
-    // does not answer, nobody knows whose vote would count.
-    if matches!(&voted, Err(lifecycle::Error::Refused(refused)) if !matches!(refused, Refused::NoAnswer { .. }))
-    {
-        visible(&app, &user, &id)?;
-    }
+    visible_after(&app, &user, &id, &voted)?;
     view(&app, done(voted, |id| find(&app, id))?)
 }
 
@@ -265,6 +260,23 @@ pub(super) async fn grants(
 pub(crate) fn visible(app: &App, user: &User, id: &RequestId) -> Result<Request, Problem> {
     let request = app.ledger.request(id)?.filter(|request| Lifecycle::may_see(request, user));
     request.ok_or_else(|| Problem::not_found("request", id.as_str()))
+}
+
+/// Where a vote was refused: whether `user` may see the request at all. Asked afterwards, since
+/// the vote is judged by the rules as they are now. Where a policy does not answer, nobody knows
+/// whose vote would count.
+pub(crate) fn visible_after(
+    app: &App,
+    user: &User,
+    id: &RequestId,
+    voted: &Result<Request, lifecycle::Error>,
+) -> Result<(), Problem> {
+    match voted {
+        Err(lifecycle::Error::Refused(refused)) if !matches!(refused, Refused::NoAnswer { .. }) => {
+            visible(app, user, id).map(drop)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn find(app: &App, id: &str) -> Result<Request, Problem> {

@@ -22,6 +22,9 @@ use super::views;
 /// The longest page.
 pub const PAGE_ROWS_MAX: usize = 500;
 
+/// The longest text that a caller should look for, in characters.
+pub const TEXT_CHARS_MAX: usize = 200;
+
 /// Which requests; all that is left out holds for every request.
 #[derive(Debug, Clone, Default)]
 pub struct RequestFilter {

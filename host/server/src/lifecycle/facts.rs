@@ -108,11 +108,21 @@ impl Lifecycle {
         F: Fn(&Inner, Timestamp, &Gathered) -> Result<Option<Plan<T>>, Error> + Send + Sync + 'static,
     {
         let plan = Arc::new(plan);
+        self.with_facts(|known| {
+            let plan = Arc::clone(&plan);
+            self.change(key.clone(), move |inner, now| plan(inner, now, &known))
+        })
+        .await
+    }
+
+    /// Does `work` without facts from outside, and again with those that turn out to be wanted.
+    pub(super) async fn with_facts<T, F>(&self, work: impl Fn(Arc<Gathered>) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
         let mut gathered = Arc::new(Gathered::default());
         loop {
-            let (plan, known) = (Arc::clone(&plan), Arc::clone(&gathered));
-            let changed = self.change(key.clone(), move |inner, now| plan(inner, now, &known)).await;
-            match changed {
+            match work(Arc::clone(&gathered)).await {
                 Err(Error::Wanting(wanting)) => gathered = self.gather(&gathered, *wanting).await?,
                 done => return done,
             }
@@ -120,7 +130,7 @@ impl Lifecycle {
     }
 
     /// What was gathered, and what is wanted besides; all of it is asked for at once.
-    pub(super) async fn gather(&self, before: &Gathered, wanting: Wanting) -> Result<Arc<Gathered>, Error> {
+    async fn gather(&self, before: &Gathered, wanting: Wanting) -> Result<Arc<Gathered>, Error> {
         if before.rounds >= ROUNDS_MAX {
             return Err(Error::Busy);
         }

@@ -2,11 +2,12 @@
 //! may see.
 
 use quorate_core::input::Principal;
-use quorate_core::request::Request;
+use quorate_core::request::{Request, State};
 use quorate_core::user::User;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::stuck::may_vote;
 use super::{Error, Lifecycle};
 use crate::ledger::{Page, Paged, RequestFilter};
 
@@ -14,7 +15,7 @@ use crate::ledger::{Page, Paged, RequestFilter};
 const LOOKED_AT_MAX: usize = 5_000;
 
 /// Which of the requests that somebody may see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Inbox {
     /// Those that wait for their vote.
@@ -56,7 +57,7 @@ impl Lifecycle {
     ) -> Result<Paged<Request>, Error> {
         let person = user.principal();
         let shown = |request: &Request| match inbox {
-            Inbox::Waiting => waits_for(request, &person),
+            Inbox::Waiting => Counts::of(request, &person).any(),
             Inbox::Mine => true,
             Inbox::All => Self::may_see(request, user),
         };
@@ -77,13 +78,27 @@ fn of(inbox: Inbox, user: &User, filter: &RequestFilter) -> RequestFilter {
     filter
 }
 
-/// Whether `person` could vote on the request now.
-pub fn waits_for(request: &Request, person: &Principal) -> bool {
-    let votes = request
-        .decision
-        .as_ref()
-        .is_some_and(|said| said.voters.includes(person) || said.forcers.includes(person));
-    votes
-        && request.asked.requester != person.id
-        && !request.votes.iter().any(|vote| vote.voter.id == person.id)
+/// Which votes of somebody on a request would count now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// One like any other.
+    pub vote: bool,
+    /// One that skips what others still have to say.
+    pub force: bool,
+}
+
+impl Counts {
+    /// What would count of `person`.
+    pub fn of(request: &Request, person: &Principal) -> Self {
+        let open = matches!(request.state, State::Pending) && may_vote(request, person);
+        let said = request.decision.as_deref().filter(|_| open);
+        Self {
+            vote: said.is_some_and(|said| said.voters.includes(person)),
+            force: said.is_some_and(|said| said.forcers.includes(person)),
+        }
+    }
+
+    fn any(self) -> bool {
+        self.vote || self.force
+    }
 }

@@ -70,18 +70,14 @@ impl Lifecycle {
     pub async fn preview(&self, by: &UserId, ask: Ask) -> Result<RequestView, Error> {
         self.check_runs(&ask.resource)?;
         let id: RequestId = random::id()?.parse().map_err(anyhow::Error::new)?;
-        let mut gathered = Arc::new(Gathered::default());
-        loop {
-            let (inner, known) = (Arc::clone(&self.0), Arc::clone(&gathered));
-            let (id, by, ask) = (id.clone(), by.clone(), ask.clone());
+        let asked = self.with_facts(|known| {
+            let (inner, id, by, ask) = (Arc::clone(&self.0), id.clone(), by.clone(), ask.clone());
             let asked = tokio::task::spawn_blocking(move || {
                 inner.submit(&id, &by, &ask, inner.now(), &known)?.ok_or_else(nothing_planned)?.outcome
             });
-            match asked.await.map_err(anyhow::Error::new)? {
-                Err(Error::Wanting(wanting)) => gathered = self.gather(&gathered, *wanting).await?,
-                asked => return self.view(&asked?),
-            }
-        }
+            async { asked.await.map_err(anyhow::Error::new)? }
+        });
+        self.view(&asked.await?)
     }
 
     pub(super) async fn submit_any(

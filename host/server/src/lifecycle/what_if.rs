@@ -55,14 +55,11 @@ impl Lifecycle {
     pub async fn what_would_it_take(&self, id: &RequestId) -> Result<WhatItTakes, Error> {
         self.settle(id).await?;
         let id = id.clone();
-        let mut gathered = std::sync::Arc::new(Gathered::default());
-        loop {
-            let (id, known) = (id.clone(), std::sync::Arc::clone(&gathered));
-            match self.0.take_turn(move |inner| inner.what_would_it_take(&id, &known)).await {
-                Err(Error::Wanting(wanting)) => gathered = self.gather(&gathered, *wanting).await?,
-                done => return done,
-            }
-        }
+        self.with_facts(|known| {
+            let id = id.clone();
+            self.0.take_turn(move |inner| inner.what_would_it_take(&id, &known))
+        })
+        .await
     }
 }
 

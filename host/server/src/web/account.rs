@@ -7,8 +7,8 @@ use axum::response::Response;
 use quorate_core::user::Token;
 
 use super::page::{Frame, Refusal, show};
-use super::sign_in::{Nothing, signed_out};
-use super::visitor::{Sent, Visitor};
+use super::sign_in::signed_out;
+use super::visitor::{Nothing, Sent, Visitor};
 use super::words;
 use crate::app::App;
 

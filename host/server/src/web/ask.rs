@@ -42,7 +42,6 @@ pub(super) struct Filled {
 struct Wrong {
     resource: Option<String>,
     duration: Option<String>,
-    command: Option<String>,
     reason: Option<String>,
     /// With none of them.
     all: Option<String>,
@@ -121,11 +120,7 @@ impl AskPage {
 
     /// How long can be asked for, and what is chosen.
     fn durations(&self) -> impl Iterator<Item = (&'static str, bool)> {
-        let chosen = match self.filled.duration.as_str() {
-            "" => "30m",
-            chosen => chosen,
-        };
-        DURATIONS.iter().map(move |one| (*one, *one == chosen))
+        DURATIONS.iter().map(|one| (*one, *one == self.filled.chosen()))
     }
 
     fn is_command(&self) -> bool {
@@ -134,6 +129,15 @@ impl AskPage {
 }
 
 impl Filled {
+    /// The duration of those that are offered, where none was chosen the usual one.
+    fn chosen(&self) -> &str {
+        if self.duration.is_empty() { "30m" } else { &self.duration }
+    }
+
+    fn is_own(&self) -> bool {
+        self.duration == "own"
+    }
+
     fn ask(&self) -> Result<Ask, Wrong> {
         let mut wrong = Wrong::default();
         let resource: Option<ResourceName> = match self.resource.trim() {
@@ -148,8 +152,7 @@ impl Filled {
             let arguments = arguments.lines().map(str::to_owned).filter(|one| !one.is_empty()).collect();
             Some(AskedAccess::Command(Command { text: lines(&self.command), arguments }))
         } else {
-            let text = if self.duration == "own" { self.own_duration.trim() } else { self.duration.as_str() };
-            let text = if text.is_empty() && self.duration != "own" { "30m" } else { text };
+            let text = if self.is_own() { self.own_duration.trim() } else { self.chosen() };
             match text.parse::<AccessDuration>() {
                 Ok(duration) => Some(AskedAccess::JustInTime(duration)),
                 Err(bad) => {
@@ -168,8 +171,8 @@ impl Filled {
 impl Wrong {
     /// All of it.
     fn any(&self) -> impl Iterator<Item = &String> {
-        let Self { resource, duration, command, reason, all } = self;
-        [resource, duration, command, reason, all].into_iter().flatten()
+        let Self { resource, duration, reason, all } = self;
+        [resource, duration, reason, all].into_iter().flatten()
     }
 
     fn of(problem: &Problem) -> Self {

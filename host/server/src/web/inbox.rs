@@ -15,13 +15,13 @@ use super::visitor::{Visitor, encoded};
 use super::words;
 use crate::api::Problem;
 use crate::app::App;
-use crate::ledger::{Cursor, Page, Paged, RequestFilter};
+use crate::ledger::{Cursor, Page, Paged, RequestFilter, TEXT_CHARS_MAX};
 use crate::lifecycle::{Inbox, RequestView};
 
 /// Requests on a page.
 const PAGE_ROWS: usize = 50;
-/// The longest text to look for, in characters.
-const TEXT_CHARS_MAX: usize = 200;
+/// In the order in which they are shown.
+const INBOXES: [Inbox; 3] = [Inbox::Waiting, Inbox::Mine, Inbox::All];
 
 /// What is looked for. What is empty is not asked.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -69,15 +69,10 @@ fn make(app: &App, user: &User, mut search: Search) -> Result<InboxPage, Refusal
     let head = *app.ledger.head().borrow();
     let count = Page { after: None, limit: 1 };
     let waiting = app.lifecycle.inbox(Inbox::Waiting, user, &RequestFilter::default(), count)?.total;
-    let open = RequestFilter { states: vec!["PENDING".to_owned()], ..RequestFilter::default() };
-    let pending = app.lifecycle.inbox(Inbox::Mine, user, &open, count)?.total;
-    let inbox = match search.inbox.as_str() {
-        "waiting" => Inbox::Waiting,
-        "mine" => Inbox::Mine,
-        "all" => Inbox::All,
-        _ if waiting > 0 => Inbox::Waiting,
-        _ => Inbox::Mine,
-    };
+    let pending = app.ledger.pending_of(&user.id)?;
+    let usual = if waiting > 0 { Inbox::Waiting } else { Inbox::Mine };
+    let asked = INBOXES.into_iter().find(|one| inbox_name(*one) == search.inbox);
+    let inbox = asked.unwrap_or(usual);
     // The page stays on this list, however many come to wait on another.
     inbox_name(inbox).clone_into(&mut search.inbox);
     let (found, error) = match search.filter() {

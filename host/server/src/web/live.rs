@@ -13,11 +13,8 @@ use serde::Deserialize;
 
 use super::page::Refusal;
 use super::visitor::Visitor;
-use crate::api::{Seen, Watch, sse, visible};
+use crate::api::{MISSED_MAX, Seen, Watch, sse, visible};
 use crate::app::App;
-
-/// Entries that are read to find out whether a list has changed; where there are more, it has.
-const MISSED_MAX: u64 = 10_000;
 
 /// What is on the page of a list.
 #[derive(Deserialize)]
@@ -48,6 +45,7 @@ pub(super) async fn inbox(
     let head = *app.ledger.head().borrow();
     let watch = Watch::new(app, session, &user.id)?;
     let events = stream::unfold((watch, after.min(head)), move |(mut watch, mut after)| async move {
+        // So many are not read to find out whether the list has changed: it has.
         if head - after.min(head) > MISSED_MAX {
             return Some((Ok(changed()), (watch, head)));
         }

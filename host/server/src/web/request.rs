@@ -14,19 +14,18 @@ use quorate_core::Timestamp;
 use quorate_core::entry::Stream;
 use quorate_core::ids::RequestId;
 use quorate_core::input::Choice;
-use quorate_core::refused::Refused;
 use quorate_core::request::{Request, State as Stands};
 use quorate_core::user::User;
 use serde::Deserialize;
 
 use self::happened::Line;
 use super::page::{Frame, Refusal, show};
-use super::visitor::{Sent, Visitor};
+use super::visitor::{Nothing, Sent, Visitor};
 use super::words::{self, between, lines};
-use crate::api::{Problem, visible};
+use crate::api::{Problem, visible, visible_after};
 use crate::app::App;
 use crate::ledger::{EntryFilter, Order};
-use crate::lifecycle::{self, Ballot, Explanation, PolicySaid, RequestView, WhatItTakes};
+use crate::lifecycle::{self, Ballot, Counts, Explanation, PolicySaid, RequestView, WhatItTakes};
 
 /// How long a page waits to hear what it would take; past that it does without.
 const TAKES_WAIT: Duration = Duration::from_millis(500);
@@ -48,9 +47,6 @@ pub(super) struct Vote {
 pub(super) struct Revoke {
     reason: String,
 }
-
-#[derive(Deserialize)]
-pub(super) struct Nothing {}
 
 /// What the visitor can do.
 #[allow(clippy::struct_excessive_bools, reason = "each is a button")]
@@ -104,11 +100,7 @@ pub(super) async fn vote(
     let comment = lines(&comment);
     let ballot = Ballot { choice, forced, comment: comment.clone() };
     let voted = app.lifecycle.vote(&id, &user.id, ballot, None).await;
-    // As in the API: where a policy does not answer, nobody knows whose vote would count.
-    if matches!(&voted, Err(lifecycle::Error::Refused(refused)) if !matches!(refused, Refused::NoAnswer { .. }))
-    {
-        visible(&app, &user, &id)?;
-    }
+    visible_after(&app, &user, &id, &voted)?;
     let kept = |page: &mut RequestPage| page.comment = comment;
     answer(&app, &user, &id, voted, kept).await
 }
@@ -204,13 +196,11 @@ impl Can {
     fn of(request: &Request, user: &User) -> Self {
         let person = user.principal();
         let is_pending = matches!(request.state, Stands::Pending);
-        let is_own = request.asked.requester == user.id;
-        let open = is_pending && !is_own && !request.votes.iter().any(|vote| vote.voter.id == user.id);
-        let said = request.decision.as_deref().filter(|_| open);
+        let Counts { vote, force } = Counts::of(request, &person);
         Self {
-            vote: said.is_some_and(|said| said.voters.includes(&person)),
-            force: said.is_some_and(|said| said.forcers.includes(&person)),
-            cancel: is_pending && is_own,
+            vote,
+            force,
+            cancel: is_pending && request.asked.requester == user.id,
             revoke: request.may_revoke(&person),
         }
     }

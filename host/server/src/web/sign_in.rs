@@ -7,7 +7,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use serde::Deserialize;
 
 use super::page::{Frame, Refusal, show};
-use super::visitor::{Sent, Visitor, forget, form, is_ours, keep};
+use super::visitor::{Nothing, Sent, Visitor, forget, form, is_ours, keep};
 use crate::agent::Secret;
 use crate::api::{Problem, peer};
 use crate::app::App;
@@ -69,9 +69,6 @@ pub(super) async fn sign_in(State(app): State<App>, request: Request) -> Result<
         }
     }
 }
-
-#[derive(Deserialize)]
-pub(super) struct Nothing {}
 
 /// Signs this browser out.
 pub(super) async fn sign_out(

@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use quorate_core::user::User;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::page::Refusal;
@@ -30,6 +31,10 @@ pub(super) struct Sent<T> {
     pub(super) visitor: Visitor,
     pub(super) form: T,
 }
+
+/// A form that is only a button.
+#[derive(Deserialize)]
+pub(super) struct Nothing {}
 
 impl FromRequestParts<App> for Visitor {
     type Rejection = Response;
