@@ -86,8 +86,9 @@ impl Lifecycle {
     }
 
     /// Carries a session over to the live grant of the same person for the same
-    /// resource that ends last, if there is one that ends later than its own.
-    pub async fn carry_session(&self, id: &SessionId) -> Result<Option<Session>, Error> {
+    /// resource that ends last, if there is one that ends later than its own. Returns
+    /// the session as it is then, carried or not: it is over where its `until` is.
+    pub async fn carry_session(&self, id: &SessionId) -> Result<Session, Error> {
         let to_carry = id.clone();
         let carried = self.change(None, move |inner, now| {
             let session = inner.session(&to_carry)?;
@@ -99,12 +100,11 @@ impl Lifecycle {
             let carried = session_after(Some(&session), &step)?;
             Ok(Some(Plan::to(step, carried)))
         });
-        if let Some(carried) = carried.await? {
-            return Ok(Some(carried));
+        match carried.await? {
+            Some(carried) => Ok(carried),
+            // Several look after the same end: another may have carried it just now.
+            None => self.0.session(id),
         }
-        // Several look after the same end: another may have carried it just now.
-        let session = self.0.session(id)?;
-        Ok(Some(session).filter(|session| session.ended.is_none() && session.opened.until > self.now()))
     }
 }
 

@@ -195,14 +195,15 @@ async fn pumped(session: &Session, parts: Parts<'_>) -> End {
             Stopped::Lost(why) => return connection_lost(&why),
             Stopped::Cut => return cut(live),
             Stopped::Due => match lifecycle.carry_session(&session.id).await {
-                Ok(Some(carried)) => {
+                Ok(carried) if carried.ended.is_none() && carried.opened.until > lifecycle.now() => {
                     let (id, request) = (&carried.id, &carried.opened.request);
                     tracing::info!(session = %id, %request, "session goes on under another grant");
                     pump.carry_on(&carried);
                     now_under = carried;
                 }
-                // Also where the ledger cannot say: access that cannot be shown has ended.
-                Ok(None) | Err(_) => return expired(&now_under.opened),
+                Ok(over) => return expired(&over.opened),
+                // Access that cannot be shown has ended.
+                Err(_) => return expired(&now_under.opened),
             },
         }
     }
