@@ -41,4 +41,9 @@ mod suites {
     mod tools;
     mod votes;
     mod web;
+    mod web_audit;
+    mod web_people;
+    mod web_policies;
+    mod web_resources;
+    mod web_rules;
 }

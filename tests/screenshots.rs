@@ -19,7 +19,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use world::browser::Browser;
-use world::{World, quorum};
+use world::{World, component, noted, quorum};
 
 const COMMAND: &str = "update invoices\n   set paid_at = now()\n where number = 4711;\n";
 
@@ -54,8 +54,13 @@ async fn main() {
     world.post("sam", &format!("requests/{waits}/votes"), vote).await.good();
 
     let browser = Browser::start().await;
-    let (bob, nobody) = (browser.person().await, browser.person().await);
+    let (bob, root, nobody) = (browser.person().await, browser.person().await, browser.person().await);
     bob.signed_in(&world.url(), world.token("bob")).await;
+    root.signed_in(&world.url(), world.token("root")).await;
+    let record = world.request(&waits).await.text("/record").to_owned();
+    let candidate = noted(component("one-group"), "screenshots");
+    let candidate = world.upload("root", "policies/group-quorum/versions", candidate).await.good();
+    let candidate = candidate.text("/digest").to_owned();
     let pages = [
         ("sign-in", "sign-in".to_owned(), &nobody),
         ("inbox", "requests?inbox=all".to_owned(), &bob),
@@ -64,6 +69,18 @@ async fn main() {
         ("approved", format!("requests/{open}"), &bob),
         ("new", "requests/new?resource=billing-shell".to_owned(), &bob),
         ("account", "account".to_owned(), &bob),
+        ("rules", "rules".to_owned(), &root),
+        ("rule", "rules/prod-postgres-just-in-time".to_owned(), &root),
+        ("resources", "resources".to_owned(), &root),
+        ("resource", "resources/prod-postgres".to_owned(), &root),
+        ("people", "people".to_owned(), &root),
+        ("person", "people/ann".to_owned(), &root),
+        ("policies", "policies".to_owned(), &root),
+        ("policy", "policies/group-quorum".to_owned(), &root),
+        ("backtest", format!("policies/group-quorum/backtest?candidate={candidate}"), &root),
+        ("playground", format!("policies/group-quorum/playground?record={record}"), &root),
+        ("audit", "audit".to_owned(), &root),
+        ("decision", format!("decisions/{record}"), &root),
     ];
     for (name, path, page) in pages {
         for scheme in ["light", "dark"] {

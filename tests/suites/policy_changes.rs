@@ -16,7 +16,7 @@ fn demanded() -> Config {
 }
 
 /// A gateway that demands that one of dba approves.
-async fn world() -> World {
+pub async fn world() -> World {
     let world = World::with(demanded()).await;
     open_way(&world).await;
     world
@@ -36,7 +36,7 @@ async fn load(world: &World, policy: &str, component: &[u8]) -> String {
     world.upload("root", &path, component.to_vec()).await.good().text("/digest").to_owned()
 }
 
-async fn newer(world: &World, note: &str) -> String {
+pub async fn newer(world: &World, note: &str) -> String {
     load(world, "group-quorum", &noted(component("group-quorum"), note)).await
 }
 

@@ -8,7 +8,7 @@ use crate::world::{World, quorum};
 const PASSWORD: &str = "correct horse battery";
 
 /// A page of `who`, signed in.
-async fn page_of(browser: &Browser, world: &World, who: &str) -> Page {
+pub async fn page_of(browser: &Browser, world: &World, who: &str) -> Page {
     let page = browser.person().await;
     page.signed_in(&world.url(), world.token(who)).await;
     page
@@ -265,12 +265,38 @@ async fn needs_browser_and_axe_nothing_serious_is_found_on_any_page() {
     world.approve("bob", &approved).await.good();
     world.approve("sam", &approved).await.good();
     let command = world.ask_command("ann", "prod", "select 1;\nselect 2;").await.good().id();
-    let (bob, nobody) = tokio::join!(page_of(&browser, &world, "bob"), browser.person());
+    let record = world.request(&pending).await.text("/record").to_owned();
+    let (bob, root, nobody) =
+        tokio::join!(page_of(&browser, &world, "bob"), page_of(&browser, &world, "root"), browser.person());
     let paths = ["requests", "requests?inbox=all&state=nope", "requests/new", "account"].map(str::to_owned);
     let requests = [&pending, &approved, &command].map(|id| format!("requests/{id}"));
+    let version = world.get("root", "policies/group-quorum").await.good().text("/active").to_owned();
+    let operators = [
+        "rules",
+        "rules/prod-just-in-time",
+        "new/rule",
+        "resources",
+        "resources/prod",
+        "new/resource",
+        "people",
+        "people/ann",
+        "new/person",
+        "groups/dba",
+        "policies",
+        "policies/group-quorum",
+        "policies/group-quorum/playground",
+        "audit",
+    ]
+    .map(str::to_owned);
+    let further = [
+        format!("policies/group-quorum/backtest?candidate={version}"),
+        format!("policies/group-quorum/playground?record={record}"),
+        format!("decisions/{record}"),
+    ];
     for scheme in ["light", "dark"] {
+        let operators = operators.iter().chain(&further).map(|path| (&root, path.as_str()));
         let signed_in = paths.iter().chain(&requests).map(|path| (&bob, path.as_str()));
-        for (page, path) in signed_in.chain([(&nobody, "sign-in")]) {
+        for (page, path) in signed_in.chain(operators).chain([(&nobody, "sign-in")]) {
             page.colours(scheme).await;
             page.open(&format!("{}/{path}", world.url())).await;
             page.script(&format!("{axe};0")).await;

@@ -261,6 +261,20 @@ impl Page {
         assert_eq!(self.script(&script).await, value);
     }
 
+    /// Puts a file into a field for files.
+    pub async fn gives(&self, selector: &str, file: &std::path::Path) {
+        let found = self
+            .tell(
+                "Runtime.evaluate",
+                json!({ "expression": format!("document.querySelector({})", Value::from(selector)) }),
+            )
+            .await;
+        let object = &found["result"]["objectId"];
+        assert!(object.is_string(), "there is no {selector}");
+        self.tell("DOM.setFileInputFiles", json!({ "files": [file.to_str().unwrap()], "objectId": object }))
+            .await;
+    }
+
     /// Presses a key, as on a keyboard.
     pub async fn press(&self, key: &str) {
         for kind in ["keyDown", "keyUp"] {

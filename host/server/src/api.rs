@@ -48,10 +48,14 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 pub(crate) use self::access::{note_user, peer};
+pub(crate) use self::audit::{VerifiedView, exported, verified};
+pub(crate) use self::backtest::find as find_candidate;
 pub(crate) use self::events::{MISSED_MAX, Seen, Watch, sse};
 pub use self::fingerprint::ProcessKey;
+pub(crate) use self::policies::{COMPONENT_BYTES_MAX, ConditionView, conditions, resolve};
 pub(crate) use self::problem::Problem;
 pub(crate) use self::requests::{visible, visible_after};
+pub(crate) use self::users::CHANGING;
 use crate::app::App;
 use crate::telemetry;
 

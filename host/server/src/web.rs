@@ -9,20 +9,31 @@
 mod account;
 mod ask;
 mod asset;
+mod audit;
+mod decision;
+mod form;
+mod happened;
 mod inbox;
 mod live;
 mod page;
+mod people;
+mod policies;
 mod request;
+mod resources;
+mod rules;
+mod schema;
 mod sign_in;
 mod visitor;
 mod words;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use crate::api::COMPONENT_BYTES_MAX;
 use crate::app::App;
 
 /// What a page may do: nothing but with what comes from the gateway itself, and with no script
@@ -36,6 +47,8 @@ pub fn router() -> Router<App> {
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(POLICY),
     );
+    // A component, and what a form is around it.
+    let component = DefaultBodyLimit::max(COMPONENT_BYTES_MAX + 10_000);
     Router::new()
         .route("/", get(async || Redirect::to("/requests")))
         .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))
@@ -51,6 +64,27 @@ pub fn router() -> Router<App> {
         .route("/requests/{id}/vote", post(request::vote))
         .route("/requests/{id}/cancel", post(request::cancel))
         .route("/requests/{id}/revoke", post(request::revoke))
+        .route("/rules", get(rules::list).post(rules::save))
+        .route("/rules/{name}", get(rules::page))
+        .route("/rules/{name}/remove", post(rules::remove))
+        .route("/new/rule", get(rules::blank).post(rules::refresh))
+        .route("/policies", get(policies::list).merge(post(policies::load).layer(component)))
+        .route("/policies/{name}", get(policies::page).post(policies::act))
+        .route("/policies/{name}/backtest", get(policies::backtest::page))
+        .route("/policies/{name}/playground", get(policies::playground::page).post(policies::playground::ask))
+        .route("/resources", get(resources::list).post(resources::save))
+        .route("/resources/{name}", get(resources::page))
+        .route("/resources/{name}/remove", post(resources::remove))
+        .route("/new/resource", get(resources::blank))
+        .route("/people", get(people::list).post(people::save))
+        .route("/people/{id}", get(people::person))
+        .route("/new/person", get(people::blank))
+        .route("/groups/{name}", get(people::group).post(people::save_group))
+        .route("/audit", get(audit::page))
+        .route("/audit/verify", post(audit::verify))
+        .route("/audit/export", get(audit::export))
+        .route("/decisions/{digest}", get(decision::page))
+        .route("/decisions/{digest}/replay", post(decision::replay))
         .route("/assets/{name}", get(asset::serve))
         .route_layer(policy)
 }

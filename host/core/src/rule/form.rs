@@ -3,6 +3,7 @@
 //!
 //! Not here: whether the configs make sense, which the policies say themselves.
 
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::PolicyUse;
@@ -62,6 +63,46 @@ impl Form {
         }
         Ok(policies)
     }
+
+    /// The form that stands for exactly these policies; none where they say more than a form can.
+    pub fn of(policies: &[PolicyUse]) -> Option<Self> {
+        let mut form = Self { admins_approve_themselves: Some(false), ..Self::default() };
+        for used in policies {
+            let field = |name: &str| used.config.get(name).cloned();
+            match used.policy.as_str() {
+                "group-quorum" => {
+                    form.approval_groups = read(field("groups")).ok()?;
+                    form.require_all_groups = read(field("require_all")).ok()?;
+                    form.approval_amount = read(field("approvals")).ok()?;
+                }
+                "duration-cap" => form.max_duration = read(field("max")).ok()?,
+                "bypass" => {
+                    form.force_approval_groups = read(field("force_groups")).ok()?;
+                    form.skip_groups = read(field("skip_groups")).ok()?;
+                    form.admins_approve_themselves = read(field("admins_approve_themselves")).ok()?;
+                }
+                _ => return None,
+            }
+        }
+        (form.policies().ok()? == policies).then_some(form)
+    }
+
+    /// The field of the form that became the field `name` in the config of `policy`.
+    pub fn field(policy: &str, name: &str) -> Option<&'static str> {
+        match (policy, name) {
+            ("group-quorum", "require_all") => Some("require_all_groups"),
+            ("group-quorum", "approvals") => Some("approval_amount"),
+            ("group-quorum", _) => Some("approval_groups"),
+            ("duration-cap", _) => Some("max_duration"),
+            ("bypass", "skip_groups") => Some("skip_groups"),
+            ("bypass", _) => Some("force_approval_groups"),
+            _ => None,
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(field: Option<Value>) -> Result<Option<T>, serde_json::Error> {
+    field.map(serde_json::from_value).transpose()
 }
 
 #[cfg(test)]
@@ -96,6 +137,29 @@ mod tests {
             }},
         ]);
         assert_eq!(policies(&form), wanted);
+    }
+
+    #[test]
+    fn the_form_is_found_again_in_its_policies_and_in_no_others() {
+        let form = Form {
+            approval_groups: Some(groups(&["dba", "security"])),
+            max_duration: Some("2h".parse().unwrap()),
+            skip_groups: Some(groups(&["oncall"])),
+            ..Form::default()
+        };
+        let policies = form.policies().unwrap();
+        let found = Form::of(&policies).unwrap();
+        assert_eq!(found.policies().unwrap(), policies);
+        assert_eq!(found.admins_approve_themselves, Some(true));
+        let mut other = policies.clone();
+        other[0].config["newer"] = json!(1);
+        assert_eq!(Form::of(&other), None);
+        other = policies.clone();
+        other.swap(0, 1);
+        assert_eq!(Form::of(&other), None);
+        other = policies;
+        other[0].policy = "four-eyes".parse().unwrap();
+        assert_eq!(Form::of(&other), None);
     }
 
     #[test]

@@ -99,25 +99,25 @@ pub(super) enum First {
 
 /// What verifying the ledger came to.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct VerifiedView {
+pub(crate) struct VerifiedView {
     /// Whether every entry is what was written.
     ok: bool,
     /// How many there are, where it is.
-    entries: Option<u64>,
+    pub(crate) entries: Option<u64>,
     /// The digest of the newest, where it is. Whoever writes it down elsewhere can
     /// tell later whether the ledger still continues from it.
-    head: Option<String>,
+    pub(crate) head: Option<String>,
     /// The first entry that cannot be trusted.
-    broken: Option<BrokenView>,
+    pub(crate) broken: Option<BrokenView>,
 }
 
 /// The first entry that cannot be trusted.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct BrokenView {
+pub(crate) struct BrokenView {
     /// Its number.
-    seq: u64,
+    pub(crate) seq: u64,
     /// What is wrong with it.
-    why: String,
+    pub(crate) why: String,
 }
 
 /// The ledger's entries
@@ -145,13 +145,19 @@ pub(super) async fn entries(
 #[utoipa::path(get, path = "/api/audit/verify", tag = "audit", security(("token" = ["auditor"])),
     responses((status = 200, body = VerifiedView)))]
 pub(super) async fn verify(_: Auditor, State(app): State<App>) -> Result<Json<VerifiedView>, Problem> {
+    verified(&app).await.map(Json)
+}
+
+/// Verifies the whole ledger, if nobody else does just now.
+pub(crate) async fn verified(app: &App) -> Result<VerifiedView, Problem> {
+    let ledger = app.ledger.clone();
     let turn = WHOLE.try_acquire().map_err(|_| busy())?;
     let verify = move || {
         let _turn = turn;
-        app.ledger.verify()
+        ledger.verify()
     };
     let verified = tokio::task::spawn_blocking(verify).await.map_err(|error| Problem::internal(&error))?;
-    Ok(Json(match verified {
+    Ok(match verified {
         Ok(verified) => VerifiedView {
             ok: true,
             entries: Some(verified.entries),
@@ -162,7 +168,7 @@ pub(super) async fn verify(_: Auditor, State(app): State<App>) -> Result<Json<Ve
             VerifiedView { ok: false, entries: None, head: None, broken: Some(BrokenView { seq, why }) }
         }
         Err(error) => return Err(Problem::internal(&error)),
-    }))
+    })
 }
 
 /// Export the whole ledger
@@ -172,6 +178,11 @@ pub(super) async fn verify(_: Auditor, State(app): State<App>) -> Result<Json<Ve
 #[utoipa::path(get, path = "/api/audit/export", tag = "audit", security(("token" = ["auditor"])),
     responses((status = 200, body = EntryView, content_type = "application/x-ndjson")))]
 pub(super) async fn export(_: Auditor, State(app): State<App>) -> Result<Response, Problem> {
+    exported(app)
+}
+
+/// The whole ledger as a file, if nobody else reads it just now.
+pub(crate) fn exported(app: App) -> Result<Response, Problem> {
     let turn = WHOLE.try_acquire().map_err(|_| busy())?;
     let (lines, ready) = mpsc::channel(2);
     tokio::task::spawn_blocking(move || {

@@ -99,7 +99,7 @@ pub(super) async fn page(
 }
 
 /// The one candidate whose digest begins with `prefix`.
-pub(super) fn find(app: &App, name: &PolicyName, prefix: &str) -> Result<Digest, Problem> {
+pub(crate) fn find(app: &App, name: &PolicyName, prefix: &str) -> Result<Digest, Problem> {
     let wrong = |why: String| Problem::from(Refused::Invalid { what: "candidate", why });
     let prefix = prefix.to_ascii_lowercase();
     if prefix.len() < PREFIX_DIGITS_MIN || !prefix.bytes().all(|byte| byte.is_ascii_hexdigit()) {

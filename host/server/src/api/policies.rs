@@ -27,7 +27,7 @@ pub(super) const PREFIX_DIGITS_MIN: usize = 8;
 
 /// The largest body of a component; the runtime's own, smaller limit has the better
 /// message.
-pub(super) const COMPONENT_BYTES_MAX: usize = 33 << 20;
+pub(crate) const COMPONENT_BYTES_MAX: usize = 33 << 20;
 
 /// A policy.
 #[derive(Debug, Serialize, ToSchema)]
@@ -94,13 +94,13 @@ pub(super) struct ApprovedView {
 
 /// Something that should hold of a policy.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ConditionView {
+pub(crate) struct ConditionView {
     /// `Loaded`, `Serving`, `RulesAccept`, `Shadowing`.
-    kind: &'static str,
+    pub(crate) kind: &'static str,
     /// Whether it does.
-    holds: bool,
+    pub(crate) holds: bool,
     /// In words.
-    message: String,
+    pub(crate) message: String,
 }
 
 /// A change of the version that decides.
@@ -296,7 +296,7 @@ pub(super) async fn load(
 }
 
 /// The one version whose digest begins with `prefix`.
-pub(super) fn resolve(policy: &Policy, prefix: &str) -> Result<Digest, Problem> {
+pub(crate) fn resolve(policy: &Policy, prefix: &str) -> Result<Digest, Problem> {
     let wrong = |why: String| Problem::from(Refused::Invalid { what: "digest", why }).at("/digest");
     let prefix = prefix.to_ascii_lowercase();
     if prefix.len() < PREFIX_DIGITS_MIN || !prefix.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -312,7 +312,7 @@ pub(super) fn resolve(policy: &Policy, prefix: &str) -> Result<Digest, Problem> 
 }
 
 /// What should hold of a policy, and whether it does.
-fn conditions(app: &App, policy: &Policy) -> Vec<ConditionView> {
+pub(crate) fn conditions(app: &App, policy: &Policy) -> Vec<ConditionView> {
     let set = app.lifecycle.active().load();
     let serves = set.get(&policy.name);
     let active = policy.active().map(|version| version.digest);

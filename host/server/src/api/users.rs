@@ -20,7 +20,7 @@ use crate::app::App;
 
 /// Held from reading a person to saving them: what is not named in a change stays
 /// as it is, also where two change the same person at once.
-pub(super) static CHANGING: Mutex<()> = Mutex::const_new(());
+pub(crate) static CHANGING: Mutex<()> = Mutex::const_new(());
 
 /// A person.
 #[derive(Debug, Serialize, ToSchema)]

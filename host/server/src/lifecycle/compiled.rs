@@ -109,6 +109,15 @@ impl Lifecycle {
         Ok(candidate)
     }
 
+    /// A component that was sent or loaded, compiled. Nothing is put into force by asking it.
+    pub async fn version(&self, digest: Digest) -> Result<Policy, Error> {
+        let inner = Arc::clone(&self.0);
+        let found = tokio::task::spawn_blocking(move || inner.compiled(&digest)).await;
+        let found = found.map_err(anyhow::Error::new)??;
+        let not_found = || Error::NotFound { what: "policy version", name: digest.short() };
+        Ok(found.ok_or_else(not_found)?.policy.clone())
+    }
+
     /// The candidate whose digest is, or begins with, `prefix`: one that was sent, or a
     /// version that was loaded as `name`.
     pub fn find_candidate(&self, name: &PolicyName, prefix: &str) -> Result<Vec<Digest>, Error> {

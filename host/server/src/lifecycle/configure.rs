@@ -2,6 +2,7 @@
 //! place of what was there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use quorate_core::decision::{Decision, PolicyFinding};
 use quorate_core::duration::AccessDuration;
@@ -207,6 +208,16 @@ impl Lifecycle {
         })
         .await?
         .ok_or_else(nothing_planned)
+    }
+
+    /// What saving `rule` would come to: it is refused as it would be then, and what is odd
+    /// but possible comes back. Nothing is saved.
+    pub async fn try_rule(&self, rule: Rule) -> Result<Vec<Warning>, Error> {
+        let inner = Arc::clone(&self.0);
+        let tried = tokio::task::spawn_blocking(move || {
+            inner.save_rule(&rule, Actor::Gateway, inner.now())?.outcome.map(|(_, warnings)| warnings)
+        });
+        tried.await.map_err(anyhow::Error::new)?
     }
 
     /// Removes a rule.

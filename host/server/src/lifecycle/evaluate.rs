@@ -65,13 +65,25 @@ impl Inner {
     pub(super) fn evaluate(
         &self,
         request: &Request,
+        basis: Basis,
+        now: Timestamp,
+        gathered: &Gathered,
+    ) -> Result<Evaluated, Error> {
+        self.evaluate_under(request, self.deciders(request)?, basis, now, gathered)
+    }
+
+    /// The same, under these rules.
+    pub(super) fn evaluate_under(
+        &self,
+        request: &Request,
+        deciders: Deciders,
         mut basis: Basis,
         now: Timestamp,
         gathered: &Gathered,
     ) -> Result<Evaluated, Error> {
         basis.streams.push(Stream::user(&request.asked.requester));
         basis.streams.push(Stream::resource(&request.asked.resource));
-        let Deciders { requester, resource, rules } = self.deciders(request)?;
+        let Deciders { requester, resource, rules } = deciders;
         let Some(resource) = resource.filter(|_| requester.profile.active) else {
             return self.seal_uncovered(request, &requester, basis, now);
         };

@@ -14,6 +14,7 @@ use quorate_core::resource::Resource;
 use quorate_core::rule::{AccessType, Rule, covering};
 use quorate_core::user::User;
 
+use super::evaluate::Deciders;
 use super::facts::Gathered;
 use super::{Error, Idempotency, Inner, Lifecycle, Plan, RequestView, nothing_planned};
 use crate::ledger::Append;
@@ -69,11 +70,22 @@ impl Lifecycle {
     /// What asking would come to now. Nothing is asked.
     pub async fn preview(&self, by: &UserId, ask: Ask) -> Result<RequestView, Error> {
         self.check_runs(&ask.resource)?;
+        self.preview_under(None, by, ask).await
+    }
+
+    /// What asking would come to, were `rule` saved as it is here. Nothing is asked or saved.
+    pub async fn preview_rule(&self, rule: Rule, by: &UserId, ask: Ask) -> Result<RequestView, Error> {
+        self.preview_under(Some(rule), by, ask).await
+    }
+
+    async fn preview_under(&self, rule: Option<Rule>, by: &UserId, ask: Ask) -> Result<RequestView, Error> {
         let id: RequestId = random::id()?.parse().map_err(anyhow::Error::new)?;
         let asked = self.with_facts(|known| {
-            let (inner, id, by, ask) = (Arc::clone(&self.0), id.clone(), by.clone(), ask.clone());
+            let (inner, id, by) = (Arc::clone(&self.0), id.clone(), by.clone());
+            let (rule, ask) = (rule.clone(), ask.clone());
             let asked = tokio::task::spawn_blocking(move || {
-                inner.submit(&id, &by, &ask, inner.now(), &known)?.ok_or_else(nothing_planned)?.outcome
+                let planned = inner.submit(&id, &by, &ask, rule.as_ref(), inner.now(), &known)?;
+                planned.ok_or_else(nothing_planned)?.outcome
             });
             async { asked.await.map_err(anyhow::Error::new)? }
         });
@@ -90,7 +102,7 @@ impl Lifecycle {
         let by = by.clone();
         let answers = format!("request/{id}");
         let planned = self.decide(key.map(|key| key.answering(answers)), move |inner, now, gathered| {
-            inner.submit(&id, &by, &ask, now, gathered)
+            inner.submit(&id, &by, &ask, None, now, gathered)
         });
         let request = planned.await?.ok_or_else(nothing_planned)?;
         let view = self.view(&request)?;
@@ -237,11 +249,13 @@ impl Inner {
         }
     }
 
+    /// `instead` stands for the rule of its name, or is one more.
     fn submit(
         &self,
         id: &RequestId,
         by: &UserId,
         ask: &Ask,
+        instead: Option<&Rule>,
         now: Timestamp,
         gathered: &Gathered,
     ) -> Result<Option<Plan<Request>>, Error> {
@@ -262,7 +276,11 @@ impl Inner {
                 Access::Command { command: command.clone(), digest: resource.command_digest(command) }
             }
         };
-        let rules = self.ledger.rules()?;
+        let mut rules = self.ledger.rules()?;
+        if let Some(rule) = instead {
+            rules.retain(|one| one.name != rule.name);
+            rules.push(rule.clone());
+        }
         let covering = covering(&rules, &requester, &resource, access.access_type());
         let asked = Asked {
             requester: by.clone(),
@@ -275,7 +293,9 @@ impl Inner {
         let bounds = self.bounds(&resource);
         let asking = Request::submit(id, asked, &requester, &resource, &covering, &bounds)?;
         let request = after_step(None, &asking)?;
-        let evaluated = self.evaluate(&request, basis, now, gathered)?;
+        let rules = covering.into_iter().cloned().collect();
+        let deciders = Deciders { requester: user, resource: Some(resource), rules };
+        let evaluated = self.evaluate_under(&request, deciders, basis, now, gathered)?;
         let decided = request.step(Event::Decided(Box::new(evaluated.ruling)), now)?;
         let left = after_step(Some(&request), &decided)?;
         let append = Append { pending_max: Some(max), ..evaluated.ground.with(asking.and(decided)) };

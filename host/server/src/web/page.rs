@@ -12,6 +12,8 @@ use crate::api::Problem;
 pub(super) struct Frame {
     /// Who looks; nobody is signed in where there is none.
     pub(super) user: Option<String>,
+    /// Whether they may read everything.
+    pub(super) is_auditor: bool,
     /// Which part of the app it is.
     here: &'static str,
 }
@@ -19,12 +21,12 @@ pub(super) struct Frame {
 impl Frame {
     /// The frame of a page in the part `here`, for `user`.
     pub(super) fn of(user: &User, here: &'static str) -> Self {
-        Self { user: Some(user.id.to_string()), here }
+        Self { user: Some(user.id.to_string()), is_auditor: user.is_auditor(), here }
     }
 
     /// The frame for somebody who is not signed in.
     pub(super) fn signed_out() -> Self {
-        Self { user: None, here: "" }
+        Self { user: None, is_auditor: false, here: "" }
     }
 
     /// Whether the page is in this part.

@@ -1,8 +1,4 @@
 //! One request: what is asked, where it stands, who can end the wait, and what happened.
-//!
-//! Further in: what happened, in words (`happened`).
-
-mod happened;
 
 use std::time::Duration;
 
@@ -18,7 +14,7 @@ use quorate_core::request::{Request, State as Stands};
 use quorate_core::user::User;
 use serde::Deserialize;
 
-use self::happened::Line;
+use super::happened::Line;
 use super::page::{Frame, Refusal, show};
 use super::visitor::{Nothing, Sent, Visitor};
 use super::words::{self, between, lines};

@@ -26,9 +26,15 @@ pub(super) struct Visitor {
     pub(super) session: identity::SignedIn,
 }
 
-/// What somebody who is signed in sent with a form of ours.
-pub(super) struct Sent<T> {
-    pub(super) visitor: Visitor,
+/// Somebody who may configure the gateway.
+pub(super) struct Admin(pub(super) User);
+
+/// Somebody who may read everything: an auditor or an admin.
+pub(super) struct Auditor(pub(super) User);
+
+/// What somebody who may do so sent with a form of ours.
+pub(super) struct Sent<T, V = Visitor> {
+    pub(super) visitor: V,
     pub(super) form: T,
 }
 
@@ -57,13 +63,37 @@ impl FromRequestParts<App> for Visitor {
     }
 }
 
-impl<T: DeserializeOwned> FromRequest<App> for Sent<T> {
+impl FromRequestParts<App> for Admin {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let Visitor { user, .. } = Visitor::from_request_parts(parts, app).await?;
+        if user.is_admin() { Ok(Self(user)) } else { Err(refusal("this takes an admin")) }
+    }
+}
+
+impl FromRequestParts<App> for Auditor {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let Visitor { user, .. } = Visitor::from_request_parts(parts, app).await?;
+        if user.is_auditor() { Ok(Self(user)) } else { Err(refusal("this takes an auditor or an admin")) }
+    }
+}
+
+fn refusal(why: &str) -> Response {
+    Refusal(Problem::forbidden(why)).into_response()
+}
+
+impl<T: DeserializeOwned, V: FromRequestParts<App, Rejection = Response> + Send> FromRequest<App>
+    for Sent<T, V>
+{
     type Rejection = Response;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
         is_ours(request.headers()).map_err(|problem| Refusal(problem).into_response())?;
         let (mut parts, body) = request.into_parts();
-        let visitor = Visitor::from_request_parts(&mut parts, app).await?;
+        let visitor = V::from_request_parts(&mut parts, app).await?;
         let form = form(Request::from_parts(parts, body), app).await?;
         Ok(Self { visitor, form })
     }

@@ -1,10 +1,12 @@
 //! How pages write: every text escaped, times in one form.
 
-use std::fmt::{self, Write};
+use std::collections::BTreeSet;
+use std::fmt::{self, Display, Write};
 
 use quorate_core::Timestamp;
 use quorate_core::duration::AccessDuration;
 use quorate_core::text::steers;
+use quorate_core::verdict::Audience;
 
 /// Writes a text so that it can only show itself: markup as text, and each character that
 /// would move, hide or turn what stands around it as its number, so that nothing is left out.
@@ -55,6 +57,23 @@ pub(super) fn between(from: &Timestamp, to: &Timestamp) -> String {
     let seconds = to.duration_since(*from).as_secs().max(0).unsigned_abs();
     let whole = if seconds > 60 { seconds - seconds % 60 } else { seconds };
     AccessDuration::from_seconds(whole).to_string()
+}
+
+/// So many seconds: ` for 2h`; nothing where there are none.
+pub(super) fn lasting(seconds: Option<u64>) -> String {
+    seconds.map(|seconds| format!(" for {}", AccessDuration::from_seconds(seconds))).unwrap_or_default()
+}
+
+/// Each as it is written.
+pub(super) fn names<'a, T: Display + 'a>(all: impl IntoIterator<Item = &'a T>) -> BTreeSet<String> {
+    all.into_iter().map(ToString::to_string).collect()
+}
+
+/// Some people: `group dba, ann`.
+pub(super) fn people(audience: &Audience) -> String {
+    let groups = audience.groups.iter().map(|group| format!("group {group}"));
+    let all: Vec<String> = groups.chain(audience.users.iter().cloned()).collect();
+    if all.is_empty() { "nobody".to_owned() } else { all.join(", ") }
 }
 
 /// `PENDING` as `pending`, `TIMED_OUT` as `timed out`: for a class and for people.

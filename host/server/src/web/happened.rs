@@ -1,4 +1,4 @@
-//! What happened to a request, in words.
+//! What happened, in words.
 
 use quorate_core::Timestamp;
 use quorate_core::entry::{Entry, Happened};
@@ -54,7 +54,7 @@ fn words(happened: &Happened) -> (String, String) {
         Happened::ActivationCarriedOut { policy, digest } => {
             said("activated the policy", format!("{policy} {}", digest.short()))
         }
-        // Nothing else stands in the stream of a request.
+        // The audit shows all of it.
         other => {
             let kind = serde_json::to_value(other).ok();
             let kind = kind.as_ref().and_then(|value| value["type"].as_str()).unwrap_or("something else");
