@@ -42,6 +42,7 @@ mod suites {
     mod votes;
     mod web;
     mod web_audit;
+    mod web_jit;
     mod web_people;
     mod web_policies;
     mod web_resources;

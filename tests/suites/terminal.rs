@@ -16,14 +16,14 @@ const BACKENDS: &str = "select count(*) from pg_stat_activity where application_
 const HOUR: u64 = 3600;
 
 /// Has psql compute something that was not typed.
-fn asks_the_database(session: &mut Terminal) {
+pub fn asks_the_database(session: &mut Terminal) {
     session.wait_for("postgres=#", PATIENCE).unwrap();
     session.type_in("select 'the answer is ' || 21 * 2;\n").unwrap();
     session.wait_for("the answer is 42", PATIENCE).unwrap();
 }
 
 /// Has the shell do so.
-fn asks_the_shell(session: &mut Terminal) {
+pub fn asks_the_shell(session: &mut Terminal) {
     session.type_in("echo the answer is $((21 * 2))\n").unwrap();
     session.wait_for("the answer is 42", PATIENCE).unwrap();
 }
