@@ -41,6 +41,7 @@ mod suites {
     mod tools;
     mod votes;
     mod web;
+    mod web_account;
     mod web_audit;
     mod web_jit;
     mod web_people;

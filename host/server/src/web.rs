@@ -22,6 +22,7 @@ mod request;
 mod resources;
 mod rules;
 mod schema;
+mod set_up;
 mod sign_in;
 mod visitor;
 mod words;
@@ -52,8 +53,10 @@ pub fn router() -> Router<App> {
     Router::new()
         .route("/", get(async || Redirect::to("/requests")))
         .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))
+        .route("/set-up", get(set_up::page).post(set_up::set_up))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/account", get(account::page))
+        .route("/account/password", post(account::change_password))
         .route("/account/sign-out-everywhere", post(account::sign_out_everywhere))
         .route("/requests", get(inbox::page))
         .route("/requests/live", get(live::inbox))

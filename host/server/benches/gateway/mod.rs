@@ -86,6 +86,24 @@ impl Admin {
         done(answer).await;
     }
 
+    /// Somebody else, with their password.
+    #[allow(dead_code, reason = "most benchmarks have one person")]
+    pub(crate) async fn signed_in(&self, user: &str, password: &str) -> Self {
+        let signed_in = self.post("login", &json!({ "user": user, "password": password })).await;
+        let token = signed_in["token"].as_str().expect("a token").to_owned();
+        Self { token, ..self.clone() }
+    }
+
+    /// A page as a browser gets it.
+    #[allow(dead_code, reason = "most benchmarks look at none")]
+    pub(crate) async fn page(&self, path: &str) -> String {
+        let url = format!("{}{path}", self.url.trim_end_matches("/api"));
+        let request = self.http.get(url).header("cookie", format!("quorate={}", self.token));
+        let answer = request.send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        answer.text().await.expect("a page")
+    }
+
     /// Asks for an hour on `resource`: how long it took until that was decided and durable.
     pub(crate) async fn submit(&self, resource: &str) -> Duration {
         let asked = json!({ "resource": resource, "duration": "1h", "reason": "fix invoice 4711" });

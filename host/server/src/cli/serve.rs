@@ -107,7 +107,8 @@ fn welcome(address: &str, url: &str, setup_token: Option<&str>) -> String {
             text,
             "\nThis gateway is new. Make its first admin with the set-up token, which works once and is not shown again:\n\n  \
              set-up token  {token}\n  \
-             command       quorate setup --url {url} --user root\n\n"
+             page          {url}/set-up\n  \
+             or command    quorate setup --url {url} --user root\n\n"
         );
     }
     text
@@ -121,6 +122,7 @@ mod tests {
     fn the_first_start_names_the_token_and_the_exact_next_command() {
         let text = welcome("127.0.0.1:8600", "http://127.0.0.1:8600", Some("abc"));
         assert!(text.contains("set-up token  abc\n"));
+        assert!(text.contains("http://127.0.0.1:8600/set-up\n"));
         assert!(text.contains("quorate setup --url http://127.0.0.1:8600 --user root\n"));
         assert!(!welcome("127.0.0.1:8600", "http://g", None).contains("token"));
     }

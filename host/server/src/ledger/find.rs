@@ -26,7 +26,7 @@ pub const PAGE_ROWS_MAX: usize = 500;
 pub const TEXT_CHARS_MAX: usize = 200;
 
 /// Which requests; all that is left out holds for every request.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct RequestFilter {
     /// In one of these states, as they are shown to people; empty: in any.
     pub states: Vec<String>,

@@ -67,19 +67,20 @@ pub(super) async fn page(
 fn make(app: &App, user: &User, mut search: Search) -> Result<InboxPage, Refusal> {
     // Before anything is read: what comes in between is told of, and not missed.
     let head = *app.ledger.head().borrow();
-    let count = Page { after: None, limit: 1 };
-    let waiting = app.lifecycle.inbox(Inbox::Waiting, user, &RequestFilter::default(), count)?.total;
-    let pending = app.ledger.pending_of(&user.id)?;
-    let usual = if waiting > 0 { Inbox::Waiting } else { Inbox::Mine };
     let asked = INBOXES.into_iter().find(|one| inbox_name(*one) == search.inbox);
-    let inbox = asked.unwrap_or(usual);
+    let page = |inbox, filter: &RequestFilter, after| {
+        app.lifecycle.inbox(inbox, user, filter, Page { after, limit: PAGE_ROWS })
+    };
+    let everything = RequestFilter::default();
+    let all_waiting = page(Inbox::Waiting, &everything, None)?;
+    let (waiting, pending) = (all_waiting.total, app.ledger.pending_of(&user.id)?);
+    let inbox = asked.unwrap_or(if waiting > 0 { Inbox::Waiting } else { Inbox::Mine });
     // The page stays on this list, however many come to wait on another.
     inbox_name(inbox).clone_into(&mut search.inbox);
     let (found, error) = match search.filter() {
-        Ok((filter, after)) => {
-            let page = Page { after, limit: PAGE_ROWS };
-            (app.lifecycle.inbox(inbox, user, &filter, page)?, None)
-        }
+        // They were looked at to be counted.
+        Ok((filter, None)) if inbox == Inbox::Waiting && filter == everything => (all_waiting, None),
+        Ok((filter, after)) => (page(inbox, &filter, after)?, None),
         Err(why) => (Paged { items: Vec::new(), next: None, total: 0 }, Some(why)),
     };
     Ok(InboxPage {

@@ -38,7 +38,7 @@ fn changed() -> Event {
 
 /// Each change of a request that the visitor may see, after those that are on the page.
 pub(super) async fn inbox(
-    Visitor { user, session }: Visitor,
+    Visitor { user, session, .. }: Visitor,
     State(app): State<App>,
     Query(UpTo { after }): Query<UpTo>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refusal> {
@@ -62,7 +62,7 @@ pub(super) async fn inbox(
 
 /// Each change of one request that the visitor may see, after the one that is on the page.
 pub(super) async fn request(
-    Visitor { user, session }: Visitor,
+    Visitor { user, session, .. }: Visitor,
     State(app): State<App>,
     Path(id): Path<RequestId>,
     Query(OnPage { revision, stuck }): Query<OnPage>,

@@ -5,6 +5,8 @@
 //! refused. So no page of somebody else can act for whoever is signed in, and no second secret
 //! stands in our pages.
 
+use std::net::IpAddr;
+
 use axum::extract::{Form, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
@@ -15,7 +17,7 @@ use serde::de::DeserializeOwned;
 
 use super::page::Refusal;
 use crate::agent::Secret;
-use crate::api::Problem;
+use crate::api::{Problem, peer};
 use crate::app::App;
 use crate::config::Config;
 use crate::identity;
@@ -24,6 +26,8 @@ use crate::identity;
 pub(super) struct Visitor {
     pub(super) user: User,
     pub(super) session: identity::SignedIn,
+    /// Where they are.
+    pub(super) peer: Option<IpAddr>,
 }
 
 /// Somebody who may configure the gateway.
@@ -53,7 +57,8 @@ impl FromRequestParts<App> for Visitor {
         match signed_in {
             Ok(session) => {
                 crate::api::note_user(&parts.extensions, &session.user);
-                Ok(Self { user: session.user.clone(), session })
+                let peer = peer(&parts.extensions, &parts.headers);
+                Ok(Self { user: session.user.clone(), session, peer })
             }
             Err(error @ (identity::Error::Change(_) | identity::Error::Failed(_))) => {
                 Err(Refusal::from(error).into_response())
