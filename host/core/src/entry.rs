@@ -254,6 +254,13 @@ pub enum Happened {
         /// Why.
         end: End,
     },
+    /// The recording of a session ends before the session does.
+    RecordingStopped {
+        /// Why.
+        why: String,
+    },
+    /// Somebody was given the recording of a session.
+    RecordingRead,
     /// A person was added or changed.
     UserSaved {
         /// What the operator says of them.

@@ -166,6 +166,18 @@ impl Session {
         Ok(Step::one(self.stream(), self.revision, by, now, Happened::SessionEnded { end }))
     }
 
+    /// From now on what it shows is not recorded, though it may go on; or what it showed last
+    /// was not.
+    pub fn stop_recording(&self, why: String, now: Timestamp) -> Step {
+        let happened = Happened::RecordingStopped { why };
+        Step::one(self.stream(), self.revision, Actor::Gateway, now, happened)
+    }
+
+    /// `by` is given its recording.
+    pub fn read_recording(&self, by: Actor, now: Timestamp) -> Step {
+        Step::one(self.stream(), self.revision, by, now, Happened::RecordingRead)
+    }
+
     fn stream(&self) -> Stream {
         Stream::session(&self.id)
     }
@@ -186,6 +198,8 @@ impl Session {
             (Some(session), Happened::SessionEnded { end }) if session.ended.is_none() => {
                 Self { ended: Some((entry.at, end.clone())), ..session }
             }
+            // Open or not: a recording is read, and may turn out to be cut short, afterwards.
+            (Some(session), Happened::RecordingStopped { .. } | Happened::RecordingRead) => session,
             _ => return None,
         };
         session.revision += 1;

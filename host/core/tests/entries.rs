@@ -10,7 +10,7 @@ use quorate_core::entry::{Entry, Happened};
 use serde_json::Value;
 
 /// Every kind of entry there is.
-const KINDS: [&str; 29] = [
+const KINDS: [&str; 31] = [
     "activation-carried-out",
     "command-started",
     "password-set",
@@ -19,6 +19,8 @@ const KINDS: [&str; 29] = [
     "policy-shadow-ended",
     "policy-shadowed",
     "policy-staged",
+    "recording-read",
+    "recording-stopped",
     "request-approved",
     "request-cancelled",
     "request-decided",
@@ -61,6 +63,8 @@ fn kind(happened: &Happened) -> &'static str {
         Happened::SessionOpened { .. } => "session-opened",
         Happened::SessionCarried { .. } => "session-carried",
         Happened::SessionEnded { .. } => "session-ended",
+        Happened::RecordingStopped { .. } => "recording-stopped",
+        Happened::RecordingRead => "recording-read",
         Happened::UserSaved { .. } => "user-saved",
         Happened::TokenIssued { .. } => "token-issued",
         Happened::TokenRevoked { .. } => "token-revoked",

@@ -29,10 +29,11 @@ mod page;
 mod policies;
 mod problem;
 mod reach;
+pub(crate) mod recordings;
 mod requests;
 mod resources;
 mod rules;
-mod sessions;
+pub(crate) mod sessions;
 mod shadow;
 mod users;
 
@@ -117,6 +118,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::show))
         .routes(routes!(sessions::end))
+        .routes(routes!(recordings::read))
         .routes(routes!(resources::list))
         .routes(routes!(resources::show, resources::save, resources::remove))
         .routes(routes!(reach::reach))

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::identity::Identity;
 use crate::ledger::Ledger;
 use crate::lifecycle::Lifecycle;
-use crate::session::Sessions;
+use crate::session::{Recordings, Sessions};
 use crate::tasks::Tasks;
 use crate::{api, config, reconcile, web};
 
@@ -76,7 +76,11 @@ impl App {
         if let Err(error) = lifecycle.check_way_to_approve() {
             tracing::warn!("{error}");
         }
-        let sessions = Sessions::new(lifecycle.clone(), clock.clone(), launcher);
+        let recordings = Recordings::new(config.recordings(), config.recording_bytes_max);
+        recordings.prepare().with_context(|| {
+            format!("the folder {} for recordings cannot be made", config.recordings().display())
+        })?;
+        let sessions = Sessions::new(lifecycle.clone(), clock.clone(), launcher, recordings);
         let (identity, setup_token) = Identity::start(&lifecycle)?;
         let app = Self {
             lifecycle,

@@ -54,6 +54,12 @@ pub struct Settings {
     /// needs no signature; a version that was loaded before and is not signed does not decide any more.
     #[arg(long, env = "QUORATE_POLICY_KEYS", value_name = "FILE")]
     pub policy_keys: Option<PathBuf>,
+    /// Bytes that the recording of one terminal session may have; 0: nothing is recorded [default: 16777216]
+    ///
+    /// What the terminal shows, never what is typed. A session that is recorded does not start where its
+    /// recording cannot be; at the limit the recording ends, says so, and the session goes on.
+    #[arg(long, env = "QUORATE_RECORDING_BYTES_MAX", value_name = "BYTES")]
+    pub recording_bytes_max: Option<u64>,
     /// Requests of one person that may wait at the same time [default: 100]
     #[arg(long, env = "QUORATE_PENDING_REQUESTS_MAX")]
     pub pending_requests_max: Option<u64>,
@@ -100,6 +106,8 @@ pub struct Config {
     pub session_user: Option<String>,
     /// The public keys of which one must have signed a policy; none: any policy is taken.
     pub policy_keys: Option<PathBuf>,
+    /// How large the recording of one session may be, in bytes; 0: none is made.
+    pub recording_bytes_max: u64,
     /// How many requests of one person may wait at the same time.
     pub pending_requests_max: u64,
     /// How many decisions a shadow must have seen before an activation; 0: none.
@@ -125,6 +133,7 @@ impl Default for Config {
             command_run_seconds: 3600,
             session_user: None,
             policy_keys: None,
+            recording_bytes_max: 16 << 20,
             pending_requests_max: 100,
             shadow_min_samples: 0,
             policy_changes: None,
@@ -140,6 +149,9 @@ const SECONDS_MAX: u64 = 30 * 24 * 3600;
 /// The most requests of one person that can be allowed to wait.
 const PENDING_REQUESTS_MAX: u64 = 100_000;
 
+/// The smallest recording that can be set, in bytes, other than none: less holds next to nothing.
+const RECORDING_BYTES_MIN: u64 = 4096;
+
 impl Config {
     /// The ledger file.
     pub fn ledger(&self) -> PathBuf {
@@ -149,6 +161,11 @@ impl Config {
     /// The folder of compiled policies.
     pub fn compiled(&self) -> PathBuf {
         self.compiled.clone().unwrap_or_else(|| self.data.join("compiled"))
+    }
+
+    /// The folder of recordings.
+    pub fn recordings(&self) -> PathBuf {
+        self.data.join("recordings")
     }
 
     /// What holds when `flags` (with the environment in them) are put over the
@@ -167,6 +184,12 @@ impl Config {
             && !(1..=PENDING_REQUESTS_MAX).contains(&pending)
         {
             bail!("pending-requests-max is {pending}: give 1 to {PENDING_REQUESTS_MAX} requests");
+        }
+        let recording = flags.recording_bytes_max.or(file.recording_bytes_max);
+        if let Some(bytes @ 1..RECORDING_BYTES_MIN) = recording {
+            bail!(
+                "recording-bytes-max is {bytes}: give at least {RECORDING_BYTES_MIN} bytes, or 0 to record nothing"
+            );
         }
         let public_url = flags.public_url.or(file.public_url);
         if let Some(url) = &public_url
@@ -200,6 +223,7 @@ impl Config {
             )?,
             session_user: flags.session_user.or(file.session_user),
             policy_keys: flags.policy_keys.or(file.policy_keys),
+            recording_bytes_max: recording.unwrap_or(default.recording_bytes_max),
             pending_requests_max: pending.unwrap_or(default.pending_requests_max),
             shadow_min_samples: flags
                 .shadow_min_samples
@@ -269,11 +293,19 @@ mod tests {
     }
 
     #[test]
+    fn recordings_have_a_limit_or_are_switched_off() {
+        let limit = |text: &str| file(text).unwrap().recording_bytes_max;
+        assert_eq!((limit(""), limit("recording_bytes_max: 0\n")), (16 << 20, 0));
+        assert_eq!(limit("recording_bytes_max: 4096\n"), 4096);
+    }
+
+    #[test]
     fn unknown_keys_and_senseless_values_are_refused() {
         let refused = |text: &str| format!("{:#}", file(text).unwrap_err());
         assert!(refused("review_timeout: 60\n").contains("review_timeout"));
         assert!(refused("review_timeout_sec: 0\n").contains("give 1 to"));
         assert!(refused("pending_requests_max: 0\n").contains("give 1 to"));
+        assert!(refused("recording_bytes_max: 100\n").contains("at least 4096 bytes, or 0"));
         assert!(refused("public_url: ftp://x\n").contains("http://"));
         assert!(refused("max_duration: 2 hours\n").contains("2 hours"));
         assert!(refused("policy_changes: not a name\n").contains("not a name"));

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! client ── WebSocket ── connection ── pump ── process (agent) ── the command
-//!                                       ↑ cut: the grant ended, was revoked, the gateway stops
+//!                                       │ ↑ cut: the grant ended, was revoked, the gateway stops
+//!                                       └ recording
 //! ```
 //!
 //! A session is in the ledger before its command starts, and its end is in the ledger before
@@ -15,6 +16,7 @@
 mod connection;
 mod end;
 mod pump;
+mod recording;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -31,6 +33,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use end::{expired, gateway_stopped};
+pub use recording::Recordings;
 pub(crate) use run::serve;
 
 use crate::agent::{Launcher, Process, Size};
@@ -79,6 +82,7 @@ struct Inner {
     lifecycle: Lifecycle,
     clock: Clock,
     settings: RwLock<Settings>,
+    recordings: Recordings,
     table: Mutex<Table>,
     /// How many slots are taken.
     taken: watch::Sender<usize>,
@@ -194,12 +198,14 @@ pub(crate) enum NotNow {
 }
 
 impl Sessions {
-    /// No sessions yet. Commands are started by `launcher`.
-    pub fn new(lifecycle: Lifecycle, clock: Clock, launcher: Launcher) -> Self {
+    /// No sessions yet. Commands are started by `launcher`; what terminals show goes into
+    /// `recordings`.
+    pub fn new(lifecycle: Lifecycle, clock: Clock, launcher: Launcher, recordings: Recordings) -> Self {
         Self(Arc::new(Inner {
             lifecycle,
             clock,
             settings: RwLock::new(Settings { limits: Limits::default(), launcher }),
+            recordings,
             table: Mutex::default(),
             taken: watch::Sender::new(0),
             stopping: CancellationToken::new(),
@@ -220,6 +226,11 @@ impl Sessions {
     /// The sessions that have, or are about to have, a process here.
     pub fn live(&self) -> Vec<SessionId> {
         self.table().live.keys().cloned().collect()
+    }
+
+    /// What terminals showed.
+    pub(crate) fn recordings(&self) -> &Recordings {
+        &self.0.recordings
     }
 
     /// Ends a session here: from this call on no byte passes, the process and everything it

@@ -136,6 +136,8 @@ impl State {
             Happened::SessionOpened { .. }
             | Happened::SessionCarried { .. }
             | Happened::SessionEnded { .. }
+            | Happened::RecordingStopped { .. }
+            | Happened::RecordingRead
             | Happened::UserSaved { .. }
             | Happened::TokenIssued { .. }
             | Happened::TokenRevoked { .. }

@@ -31,7 +31,7 @@ pub(super) struct SignedIn {
 pub(super) struct Admin(pub(super) User);
 
 /// Somebody who may read everything: an auditor or an admin.
-pub(super) struct Auditor;
+pub(super) struct Auditor(pub(super) User);
 
 /// Whoever may read the metrics: an auditor, or everybody where it is set so.
 pub(super) struct MetricsReader;
@@ -83,7 +83,7 @@ impl FromRequestParts<App> for Auditor {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let SignedIn { user, .. } = SignedIn::from_request_parts(parts, app).await?;
         if user.is_auditor() {
-            Ok(Self)
+            Ok(Self(user))
         } else {
             Err(Problem::forbidden("this takes an auditor or an admin"))
         }

@@ -40,6 +40,8 @@ pub(super) struct SessionView {
     /// When it ends at the latest.
     #[schema(value_type = String, format = DateTime)]
     until: Timestamp,
+    /// Whether there is a recording of it.
+    recorded: bool,
     /// How it ended; none while it is open.
     ended: Option<SessionEnded>,
 }
@@ -61,7 +63,7 @@ pub(super) struct SessionEnded {
 }
 
 impl SessionView {
-    fn of(session: &Session) -> Self {
+    fn of(app: &App, session: &Session) -> Self {
         let opened = &session.opened;
         Self {
             id: session.id.to_string(),
@@ -75,6 +77,7 @@ impl SessionView {
             .to_owned(),
             opened_at: session.opened_at,
             until: opened.until,
+            recorded: app.sessions.recordings().has(&session.id),
             ended: session.ended.as_ref().map(|(at, end)| SessionEnded {
                 at: *at,
                 reason: end.reason,
@@ -122,16 +125,13 @@ pub(super) async fn list(
     State(app): State<App>,
     Query(query): Query<SessionQuery>,
 ) -> Result<Json<Listed<SessionView>>, Problem> {
-    if !user.is_auditor() && query.user.as_ref().is_some_and(|whose| *whose != user.id) {
-        return Err(Problem::forbidden("other people's sessions take an auditor or an admin"));
-    }
-    let whose = query.user.or_else(|| (!user.is_auditor()).then(|| user.id.clone()));
+    let whose = whose(&user, query.user)?;
     let filter = SessionFilter { open: query.open, user: whose, resource: query.resource, request: None };
     let after: Option<Cursor> =
         query.cursor.as_deref().map(str::parse).transpose().map_err(|_| bad_cursor())?;
     let found = app.ledger.find_sessions(&filter, Page { after, limit: limit(query.limit)? })?;
     let next = found.next.map(|cursor| cursor.to_string());
-    let items = found.items.iter().map(SessionView::of).collect();
+    let items = found.items.iter().map(|session| SessionView::of(&app, session)).collect();
     Ok(Json(Listed { items, next, total: found.total }))
 }
 
@@ -143,7 +143,7 @@ pub(super) async fn show(
     State(app): State<App>,
     Path(id): Path<SessionId>,
 ) -> Result<Json<SessionView>, Problem> {
-    Ok(Json(SessionView::of(&visible(&app, &user, &id)?)))
+    Ok(Json(SessionView::of(&app, &visible(&app, &user, &id)?)))
 }
 
 /// End a session
@@ -160,23 +160,49 @@ pub(super) async fn end(
     Input { body, key }: Input<EndBody>,
 ) -> Result<Done<SessionView>, Problem> {
     let session = visible(&app, &user, &id)?;
-    if session.opened.user != user.id && !user.is_admin() {
+    let end = ending(&user, &session, &body.reason)?;
+    let ended = app.lifecycle.end_session_once(&id, end, Actor::User(user.id.clone()), key).await;
+    Ok(done(ended, |_| visible(&app, &user, &id))?.map(|session| SessionView::of(&app, &session)))
+}
+
+/// Whose sessions `user` is shown who asks for those of `whose`; none: everybody's.
+pub(crate) fn whose(user: &User, whose: Option<UserId>) -> Result<Option<UserId>, Problem> {
+    if user.is_auditor() {
+        return Ok(whose);
+    }
+    if whose.is_some_and(|whose| whose != user.id) {
+        return Err(Problem::forbidden("other people's sessions take an auditor or an admin"));
+    }
+    Ok(Some(user.id.clone()))
+}
+
+/// The session, where `user` may see it.
+pub(crate) fn visible(app: &App, user: &User, id: &SessionId) -> Result<Session, Problem> {
+    let session = app.ledger.session(id)?.filter(|session| may_see(user, session));
+    session.ok_or_else(|| Problem::not_found("session", id.as_str()))
+}
+
+/// Whether `user` may see it.
+pub(crate) fn may_see(user: &User, session: &Session) -> bool {
+    session.opened.user == user.id || user.is_auditor()
+}
+
+/// Whether `user` may end it.
+pub(crate) fn may_end(user: &User, session: &Session) -> bool {
+    session.opened.user == user.id || user.is_admin()
+}
+
+/// How the session ends when `user` ends it.
+pub(crate) fn ending(user: &User, session: &Session, reason: &str) -> Result<End, Problem> {
+    if !may_end(user, session) {
         return Err(Problem::forbidden("only its owner or an admin can end a session"));
     }
-    if body.reason.chars().count() > REASON_CHARS_MAX {
+    if reason.chars().count() > REASON_CHARS_MAX {
         return Err(Problem::bad_request(format!("reason: at most {REASON_CHARS_MAX} characters")));
     }
-    let message = match body.reason.trim() {
+    let message = match reason.trim() {
         "" => format!("ended by {}", user.id),
         reason => format!("ended by {}: {reason}", user.id),
     };
-    let end = End { reason: EndReason::Ended, message, exit_code: None };
-    let ended = app.lifecycle.end_session_once(&id, end, Actor::User(user.id.clone()), key).await;
-    Ok(done(ended, |_| visible(&app, &user, &id))?.map(|session| SessionView::of(&session)))
-}
-
-fn visible(app: &App, user: &User, id: &SessionId) -> Result<Session, Problem> {
-    let session = app.ledger.session(id)?;
-    let session = session.filter(|session| session.opened.user == user.id || user.is_auditor());
-    session.ok_or_else(|| Problem::not_found("session", id.as_str()))
+    Ok(End { reason: EndReason::Ended, message, exit_code: None })
 }

@@ -49,6 +49,12 @@ impl Screen {
         let _ = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
     }
 
+    /// Passes on a part of a document as it is, to people and programs alike.
+    #[expect(clippy::unused_self, reason = "whoever prints has a screen")]
+    pub(super) fn pass(&self, part: &[u8]) {
+        let _ = io::stdout().write_all(part).and_then(|()| io::stdout().flush());
+    }
+
     /// Says something along the way, for people.
     pub(super) fn say(&self, line: &str) {
         if !self.json {

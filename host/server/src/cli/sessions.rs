@@ -1,22 +1,27 @@
-//! `quorate sessions`: who is connected, and ending that.
+//! `quorate sessions`: who is connected, ending that, and what was recorded of it.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use quorate_core::ids::{ResourceName, SessionId, UserId};
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 use super::Context;
 use super::client::{Answer, Gateway};
-use super::exit::{Ending, Failure};
+use super::exit::{Ending, Exit, Failure};
 use super::view::Session;
 use super::words;
 
-/// Look at sessions and end them
+/// Look at sessions and their recordings, and end them
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
   quorate sessions list
   quorate sessions list --all --user ann
   quorate sessions end 4hq8… --reason 'found what we looked for'
+  quorate sessions recording 4hq8… --output session.cast   # what the terminal showed, never what was typed
 
 Ending a session leaves the access open: `quorate requests revoke` takes that back.")]
 pub(super) enum Sessions {
@@ -24,6 +29,8 @@ pub(super) enum Sessions {
     List(List),
     /// End a session
     End(End),
+    /// What a terminal showed, as asciicast v2; for admins and auditors, and noted in the ledger
+    Recording(Recording),
 }
 
 /// Which sessions.
@@ -53,12 +60,23 @@ pub(super) struct End {
     pub(super) reason: String,
 }
 
+/// A recording to be read.
+#[derive(Debug, Args)]
+pub(super) struct Recording {
+    /// The session's id
+    pub(super) id: SessionId,
+    /// A file to write, for you alone to read; otherwise it is printed
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+}
+
 impl Sessions {
     /// Runs the verb.
     pub(super) async fn run(self, context: &Context) -> Ending {
         let gateway = context.gateway()?;
         match self {
             Self::List(list) => list.run(context, &gateway).await,
+            Self::Recording(recording) => recording.run(context, &gateway).await,
             Self::End(End { id, reason }) => {
                 let path = ["sessions", id.as_str(), "end"];
                 let answer = gateway.post(&path, json!({"reason": reason})).await?;
@@ -80,6 +98,54 @@ impl List {
         let items = Value::Array(items);
         let text = list_text(context, &Answer::of(items.clone()))?;
         context.screen.result(&items, || text)
+    }
+}
+
+impl Recording {
+    async fn run(self, context: &Context, gateway: &Gateway) -> Ending {
+        let Some(path) = &self.output else {
+            self.each_part(gateway, |part| {
+                context.screen.pass(part);
+                Ok(())
+            })
+            .await?;
+            return Ok(0);
+        };
+        let unwritable = |error: std::io::Error| {
+            Failure::failed(format!("`{}` cannot be written: {error}", path.display()))
+        };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        // Readable by its owner alone, and only there when it is whole.
+        let file = NamedTempFile::with_prefix_in(".quorate-recording-", folder.unwrap_or(Path::new(".")));
+        let mut file = file.map_err(unwritable)?;
+        let mut bytes = 0;
+        self.each_part(gateway, |part| {
+            bytes += part.len();
+            file.write_all(part).map_err(unwritable)
+        })
+        .await?;
+        file.persist(path).map_err(|error| unwritable(error.error))?;
+        let shown = words::clean(&path.display().to_string());
+        context.screen.result(&json!({"file": path, "bytes": bytes}), || {
+            format!("{shown} holds the recording of session {}, which only you can read\n", self.id)
+        })
+    }
+
+    async fn each_part(
+        &self,
+        gateway: &Gateway,
+        mut each: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let path = ["sessions", self.id.as_str(), "recording"];
+        let mut response = gateway.stream(&path, Vec::new()).await?;
+        let broken = |error| {
+            let message = format!("the recording broke off and is not complete: {error}");
+            Failure::new(Exit::Unreachable, message)
+        };
+        while let Some(part) = response.chunk().await.map_err(broken)? {
+            each(&part)?;
+        }
+        Ok(())
     }
 }
 

@@ -85,6 +85,24 @@ impl Lifecycle {
         .ok_or_else(nothing_planned)
     }
 
+    /// Writes down that the recording of a session ends before it does.
+    pub async fn recording_stopped(&self, id: &SessionId, why: String) -> Result<(), Error> {
+        let id = id.clone();
+        let stopped = self.change(None, move |inner, now| {
+            Ok(Some(Plan::to(inner.session(&id)?.stop_recording(why.clone(), now), ())))
+        });
+        stopped.await?.ok_or_else(nothing_planned)
+    }
+
+    /// Writes down that `by` is given the recording of a session: before it is.
+    pub async fn read_recording(&self, id: &SessionId, by: Actor) -> Result<(), Error> {
+        let id = id.clone();
+        let read = self.change(None, move |inner, now| {
+            Ok(Some(Plan::to(inner.session(&id)?.read_recording(by.clone(), now), ())))
+        });
+        read.await?.ok_or_else(nothing_planned)
+    }
+
     /// Carries a session over to the live grant of the same person for the same
     /// resource that ends last, if there is one that ends later than its own. Returns
     /// the session as it is then, carried or not: it is over where its `until` is.

@@ -15,6 +15,7 @@ use tokio_util::bytes::Bytes;
 
 use super::connection::{Connection, Io, Lost};
 use super::end::time_of_day;
+use super::recording::Recorder;
 use super::wire::{FromClient, FromGateway};
 use super::{Limits, Live};
 use crate::agent::{Exit, Output, Outputs, Process};
@@ -48,6 +49,7 @@ pub(super) struct Parts<'a> {
     pub(super) connection: &'a mut Connection,
     pub(super) process: &'a Process,
     pub(super) outputs: &'a mut Outputs,
+    pub(super) recorder: &'a mut Recorder,
 }
 
 pub(super) struct Pump<'a> {
@@ -147,6 +149,7 @@ impl<'a> Pump<'a> {
             let silent_at = self.silent_at();
             let notice_at = self.notices.front().copied();
             let typed = self.to_command.front().cloned();
+            let has_room = self.parts.recorder.has_room();
             let Parts { clock, live, process, .. } = self.parts;
             tokio::select! {
                 biased;
@@ -163,8 +166,13 @@ impl<'a> Pump<'a> {
                 () = sleep_until(silent_at), if reading => {
                     return Err(Lost("the client did not answer any more".to_owned()));
                 }
-                next = self.parts.outputs.next(), if output.is_none() && !said_all => match next {
-                    Some(piece) => output = Some(piece),
+                // Nothing is shown that is not recorded first, as long as there is a recording.
+                () = self.parts.recorder.room(), if !has_room => {}
+                next = self.parts.outputs.next(), if has_room && output.is_none() && !said_all => match next {
+                    Some(piece) => {
+                        self.parts.recorder.output(&piece);
+                        output = Some(piece);
+                    }
                     // A command that was killed says nothing either; that is seen above.
                     None => said_all = !live.cut.is_cancelled(),
                 },
@@ -203,7 +211,10 @@ impl<'a> Pump<'a> {
             // Copied, so that a short one does not keep all that was received with it.
             FromClient::Input(bytes) => self.keep(Typed::Bytes(Bytes::copy_from_slice(&bytes))),
             FromClient::EndOfInput => self.keep(Typed::End),
-            FromClient::Resize(size) => process.resize(size),
+            FromClient::Resize(size) => {
+                process.resize(size);
+                self.parts.recorder.resize(size);
+            }
             FromClient::Signal(signal) => process.signal(signal),
             FromClient::Command(_) => {
                 return Err(Lost("the client sent a command where none is expected".to_owned()));

@@ -14,8 +14,9 @@ use quorate_core::session::{End, EndReason, Session};
 use super::connection::{Connection, Lost};
 use super::end::{connection_lost, exited, expired, failed, gateway_stopped, on_the_wire};
 use super::pump::{Parts, Pump, Stopped};
+use super::recording::Recorder;
 use super::wire::{self, Ended, FromClient};
-use super::{Entered, Sessions, Slot, Way};
+use super::{Entered, Inner, Sessions, Slot, Way};
 use crate::agent::{self, Mode, Outputs, Process, Secret, Spec};
 use crate::lifecycle::{Error, Lifecycle};
 
@@ -26,6 +27,10 @@ const RETRY: Duration = Duration::from_secs(5);
 
 /// What the client is told instead of a cause that is for the log.
 const INTERNAL: &str = "the gateway failed to open the session; its log says why";
+
+/// What the client is told where there would be no recording.
+const NOT_RECORDED: &str =
+    "the gateway cannot record this session, and starts none without; its log says why";
 
 /// Serves one client until its session is over. `slot` is given back at the very end.
 pub(crate) async fn serve(slot: Slot, request: RequestId, way: Way, socket: WebSocket) {
@@ -102,9 +107,10 @@ fn not_opened(error: &Error) -> Ended {
 async fn run(sessions: Sessions, session: Session, mode: Mode, mut connection: Connection) {
     let lifecycle = &sessions.0.lifecycle;
     let entered = sessions.enter(&session.id);
+    let mut finishing = None;
     let end = match start(&sessions, &session, mode, &entered).await {
         Err(end) => end,
-        Ok((process, mut outputs)) => {
+        Ok(Started { process, mut outputs, mut recorder }) => {
             let parts = Parts {
                 lifecycle,
                 clock: &sessions.0.clock,
@@ -113,10 +119,13 @@ async fn run(sessions: Sessions, session: Session, mode: Mode, mut connection: C
                 connection: &mut connection,
                 process: &process,
                 outputs: &mut outputs,
+                recorder: &mut recorder,
             };
             let end = pumped(&session, parts).await;
             // Before anything is waited for.
             process.kill();
+            // It is written while the end is.
+            finishing = Some(tokio::spawn(recorder.finish()));
             end
         }
     };
@@ -126,6 +135,17 @@ async fn run(sessions: Sessions, session: Session, mode: Mode, mut connection: C
     if let Some(process) = entered.live.process.get() {
         process.wait().await;
     }
+    if let Some(finishing) = finishing {
+        // Where it panicked, that is logged.
+        let _ = finishing.await;
+    }
+}
+
+/// A command that runs, and what is recorded of it.
+struct Started {
+    process: Process,
+    outputs: Outputs,
+    recorder: Recorder,
 }
 
 /// Starts what the session is for.
@@ -134,8 +154,9 @@ async fn start(
     session: &Session,
     mode: Mode,
     entered: &Entered,
-) -> Result<(Process, Outputs), End> {
+) -> Result<Started, End> {
     let live = &entered.live;
+    let recorder = record(sessions, session, &mode).await?;
     let spec = spec(&sessions.0.lifecycle, session, mode).map_err(|why| failed(&why))?;
     let launcher = sessions.settings().launcher;
     let started = tokio::select! {
@@ -148,7 +169,17 @@ async fn start(
     if live.cut.is_cancelled() {
         process.kill();
     }
-    Ok((process, outputs))
+    Ok(Started { process, outputs, recorder })
+}
+
+/// Starts the recording. What cannot be recorded does not start.
+async fn record(sessions: &Sessions, session: &Session, mode: &Mode) -> Result<Recorder, End> {
+    let Inner { lifecycle, clock, recordings, .. } = &*sessions.0;
+    let Mode::Terminal { size, term } = mode else { return Ok(Recorder::off(clock)) };
+    recordings.start(lifecycle, clock, session, *size, term).await.map_err(|error| {
+        tracing::error!(session = %session.id, %error, "a session does not start, because it cannot be recorded");
+        failed(NOT_RECORDED)
+    })
 }
 
 /// What to run: the resource's command line, and for a command exactly what was approved, also

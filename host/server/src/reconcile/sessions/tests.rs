@@ -1,4 +1,4 @@
-//! Ends that two look after at once.
+//! Sessions that are carried while somebody else looks at them.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::ledger::Ledger;
 use crate::lifecycle::{Ask, AskedAccess};
+use crate::session::Recordings;
 
 #[tokio::test]
 async fn t8_who_looked_before_a_session_was_carried_says_when_the_later_grant_ended() {
@@ -41,7 +42,9 @@ async fn t8_who_looked_before_a_session_was_carried_says_when_the_later_grant_en
     assert_eq!(lifecycle.carry_session(&seen_early.id).await.unwrap().opened.request, grants[1]);
     hand.advance(3600);
 
-    let sessions = Sessions::new(lifecycle.clone(), clock, Launcher::new(std::iter::empty()));
+    let recordings = Recordings::new(folder.path().join("recordings"), 0);
+    let launcher = Launcher::new(std::iter::empty());
+    let sessions = Sessions::new(lifecycle.clone(), clock, launcher, recordings);
     end_if_over(&lifecycle, &sessions, &seen_early).await.unwrap();
     let (_, end) = ledger.session(&seen_early.id).unwrap().unwrap().ended.unwrap();
     assert_eq!(end.message, "the time granted for prod is over: it ended at 12:00:00Z");
