@@ -33,6 +33,7 @@ mod suites {
     mod restart;
     mod rules;
     mod session_user;
+    mod sessions_web;
     mod shadow;
     mod signing;
     mod structure;

@@ -19,6 +19,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use world::browser::Browser;
+use world::program::PATIENCE;
 use world::{World, component, noted, quorum};
 
 const COMMAND: &str = "update invoices\n   set paid_at = now()\n where number = 4711;\n";
@@ -53,6 +54,25 @@ async fn main() {
     let vote = json!({"choice": "approve", "comment": "fine until noon"});
     world.post("sam", &format!("requests/{waits}/votes"), vote).await.good();
 
+    let ann = world.at_the_command_line("ann");
+    let mut sessions = Vec::new();
+    for _ in 0..2 {
+        let mut terminal = ann.sits_down(&["connect", "billing-shell"]);
+        terminal.type_in("printf 'invoice  amount\\n4711     12.50\\n'; echo do''ne\n").unwrap();
+        terminal.wait_for("done", PATIENCE).unwrap();
+        sessions.push(terminal);
+        world.clock.advance(60);
+    }
+    let mut first = sessions.remove(0);
+    first.type_in("exit\n").unwrap();
+    first.wait_exit(PATIENCE).unwrap();
+    let ended = world.eventually("the end of the session", async || {
+        let ended = world.get("root", "sessions?open=false").await.good().text("/items/0/id").to_owned();
+        Some(ended).filter(|id| !id.is_empty())
+    });
+    let ended = ended.await;
+    let open_session = world.get("root", "sessions?open=true").await.good().text("/items/0/id").to_owned();
+
     let browser = Browser::start().await;
     let (bob, root, nobody) = (browser.person().await, browser.person().await, browser.person().await);
     bob.signed_in(&world.url(), world.token("bob")).await;
@@ -81,6 +101,9 @@ async fn main() {
         ("playground", format!("policies/group-quorum/playground?record={record}"), &root),
         ("audit", "audit".to_owned(), &root),
         ("decision", format!("decisions/{record}"), &root),
+        ("sessions", "sessions".to_owned(), &root),
+        ("session", format!("sessions/{open_session}"), &root),
+        ("recording", format!("sessions/{ended}/recording"), &root),
     ];
     for (name, path, page) in pages {
         for scheme in ["light", "dark"] {
@@ -88,6 +111,11 @@ async fn main() {
                 page.colours(scheme).await;
                 page.size(width, 800).await;
                 page.open(&format!("{}/{path}", world.url())).await;
+                if name == "recording" {
+                    page.until("document.querySelector('#player .ap-time-remaining')?.innerText").await;
+                    page.click("#player .ap-overlay-start").await;
+                    page.says("4711     12.50").await;
+                }
                 let file = folder.join(format!("{name}-{scheme}-{kind}.png"));
                 std::fs::write(&file, STANDARD.decode(page.picture().await).unwrap()).unwrap();
             }

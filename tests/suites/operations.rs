@@ -1,10 +1,6 @@
 //! Policies in operation: swapped under load, misbehaving, refused, rolled back.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use futures_util::stream::{self, StreamExt as _};
 use quorate::ledger::{EntryFilter, Order};
@@ -12,6 +8,7 @@ use quorate_core::entry::Happened;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::world::disk::SmallDisk;
 use crate::world::{World, component, just_in_time, noted, quorum};
 
 /// Requests made while the policy is swapped, and how many of them at the same time.
@@ -271,33 +268,6 @@ async fn explain_says_what_each_policy_said() {
     assert_eq!(why.body["policies"][0]["version"], why.body["request"]["rules"][0]["policies"][0]["version"]);
     world.get("eve", &format!("requests/{id}/explain")).await.refused(404, "not-found");
     world.finish().await;
-}
-
-/// A disk of its own, so small that a test can fill it.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn mounted_at(folder: &Path) -> Self {
-        let mount = ["-t", "tmpfs", "-o", "size=64m", "tmpfs"];
-        let status = Command::new("mount").args(mount).arg(folder).status().unwrap();
-        assert!(status.success(), "this test needs root: tests/run leaves it out where it cannot run");
-        Self(folder.to_owned())
-    }
-
-    /// Takes all the room there is, until the file is removed again.
-    fn fill(&self) -> PathBuf {
-        let path = self.0.join("filled");
-        let mut file = File::create(&path).unwrap();
-        while file.write_all(&[0; 4096]).is_ok() {}
-        path
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // What is still open keeps it; it is gone from the tree all the same.
-        let _ = Command::new("umount").args(["--lazy"]).arg(&self.0).status();
-    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::world::browser::{Browser, Page, variable};
+use crate::world::browser::{Browser, Page, axe};
 use crate::world::{World, quorum};
 
 const PASSWORD: &str = "correct horse battery";
@@ -258,8 +258,7 @@ async fn a_page_that_one_may_not_see_is_none() {
 
 #[tokio::test]
 async fn needs_browser_and_axe_nothing_serious_is_found_on_any_page() {
-    let axe = variable("QUORATE_AXE").expect("`tests/run` fetches axe-core and says where it is");
-    let axe = std::fs::read_to_string(axe).unwrap();
+    let axe = axe();
     let (world, pending, browser) = asked().await;
     let approved = world.ask("ann", "prod", "2h").await.good().id();
     world.approve("bob", &approved).await.good();
@@ -299,14 +298,7 @@ async fn needs_browser_and_axe_nothing_serious_is_found_on_any_page() {
         for (page, path) in signed_in.chain(operators).chain([(&nobody, "sign-in")]) {
             page.colours(scheme).await;
             page.open(&format!("{}/{path}", world.url())).await;
-            page.script(&format!("{axe};0")).await;
-            let found = page
-                .script(
-                    "axe.run().then(({violations}) => violations
-                        .filter(({impact}) => impact === 'serious' || impact === 'critical')
-                        .map(({id, nodes}) => id + ': ' + nodes.map(({html}) => html).join(' ')))",
-                )
-                .await;
+            let found = page.found_by_axe(&axe).await;
             assert_eq!(found, json!([]), "{path} in {scheme}");
         }
     }

@@ -43,12 +43,21 @@ struct Shared {
     answers: Mutex<HashMap<u64, oneshot::Sender<Value>>>,
     /// What pages asked for, by session.
     requested: Mutex<Vec<(String, String)>>,
+    /// What went wrong in pages, by session.
+    complaints: Mutex<Vec<(String, String)>>,
 }
 
 /// What the tests are told of the machine.
 pub fn variable(name: &str) -> Option<String> {
     let mut all = quorate::config::environment();
     all.find(|(known, _)| known == name).and_then(|(_, value)| value.into_string().ok())
+}
+
+/// The checker of pages.
+#[allow(dead_code, reason = "pages are checked by tests, and not by `screenshots`")]
+pub fn axe() -> String {
+    let axe = variable("QUORATE_AXE").expect("`tests/run` fetches axe-core and says where it is");
+    std::fs::read_to_string(axe).unwrap()
 }
 
 impl Browser {
@@ -95,7 +104,7 @@ impl Browser {
         let session = self.driver.tell(None, "Target.attachToTarget", attach).await;
         let page =
             Page { driver: self.driver.clone(), session: session["sessionId"].as_str().unwrap().to_owned() };
-        for domain in ["Page", "Network", "Runtime"] {
+        for domain in ["Page", "Network", "Runtime", "Log"] {
             page.tell(&format!("{domain}.enable"), json!({})).await;
         }
         page.size(1100, 800).await;
@@ -157,10 +166,25 @@ impl Shared {
             if let Some(answer) = self.answers.lock().unwrap().remove(&id) {
                 let _ = answer.send(said);
             }
-        } else if said["method"] == "Network.requestWillBeSent" {
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            let one = (text(&said["sessionId"]), text(&said["params"]["request"]["url"]));
-            self.requested.lock().unwrap().push(one);
+            return;
+        }
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (session, params) = (text(&said["sessionId"]), &said["params"]);
+        match said["method"].as_str() {
+            Some("Network.requestWillBeSent") => {
+                self.requested.lock().unwrap().push((session, text(&params["request"]["url"])));
+            }
+            // What a page may not do is told here.
+            Some("Log.entryAdded") if params["entry"]["level"] == "error" => {
+                self.complaints.lock().unwrap().push((session, params["entry"].to_string()));
+            }
+            Some("Runtime.exceptionThrown") => {
+                self.complaints.lock().unwrap().push((session, params["exceptionDetails"].to_string()));
+            }
+            Some("Runtime.consoleAPICalled") if params["type"] == "error" => {
+                self.complaints.lock().unwrap().push((session, params["args"].to_string()));
+            }
+            _ => {}
         }
     }
 }
@@ -283,6 +307,11 @@ impl Page {
                 event["windowsVirtualKeyCode"] = 13.into();
                 event["text"] = "\r".into();
             }
+            if key == "Space" {
+                event["windowsVirtualKeyCode"] = 32.into();
+                event["key"] = " ".into();
+                event["text"] = " ".into();
+            }
             if key == "Tab" {
                 event["windowsVirtualKeyCode"] = 9.into();
             }
@@ -314,9 +343,27 @@ impl Page {
         shot["data"].as_str().unwrap().to_owned()
     }
 
+    /// Everything serious that [`axe`] finds in it.
+    #[allow(dead_code, reason = "pages are checked by tests, and not by `screenshots`")]
+    pub async fn found_by_axe(&self, axe: &str) -> Value {
+        self.script(&format!("{axe};0")).await;
+        self.script(
+            "axe.run().then(({violations}) => violations
+                .filter(({impact}) => impact === 'serious' || impact === 'critical')
+                .map(({id, nodes}) => id + ': ' + nodes.map(({html}) => html).join(' ')))",
+        )
+        .await
+    }
+
     /// Every address that was asked for.
     pub fn requested(&self) -> Vec<String> {
         let all = self.driver.shared.requested.lock().unwrap();
         all.iter().filter(|(session, _)| *session == self.session).map(|(_, url)| url.clone()).collect()
+    }
+
+    /// Everything that went wrong in it: scripts that failed, and what it tried and may not do.
+    pub fn complaints(&self) -> Vec<String> {
+        let all = self.driver.shared.complaints.lock().unwrap();
+        all.iter().filter(|(session, _)| *session == self.session).map(|(_, what)| what.clone()).collect()
     }
 }

@@ -6,6 +6,7 @@
 
 mod answer;
 pub mod browser;
+pub mod disk;
 pub mod gateway;
 pub mod program;
 

@@ -18,10 +18,13 @@ mod live;
 mod page;
 mod people;
 mod policies;
+mod recording;
 mod request;
 mod resources;
 mod rules;
 mod schema;
+mod session;
+mod sessions;
 mod set_up;
 mod sign_in;
 mod visitor;
@@ -88,6 +91,13 @@ pub fn router() -> Router<App> {
         .route("/audit/export", get(audit::export))
         .route("/decisions/{digest}", get(decision::page))
         .route("/decisions/{digest}/replay", post(decision::replay))
+        .route("/sessions", get(sessions::page))
+        .route("/sessions/live", get(live::sessions))
+        .route("/sessions/{id}", get(session::page))
+        .route("/sessions/{id}/live", get(live::session))
+        .route("/sessions/{id}/end", post(session::end))
+        .route("/sessions/{id}/recording", get(recording::page))
+        .route("/sessions/{id}/recording.cast", get(recording::cast))
         .route("/assets/{name}", get(asset::serve))
         .route_layer(policy)
 }

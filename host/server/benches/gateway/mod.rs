@@ -105,6 +105,7 @@ impl Admin {
     }
 
     /// Asks for an hour on `resource`: how long it took until that was decided and durable.
+    #[allow(dead_code, reason = "not every benchmark measures it")]
     pub(crate) async fn submit(&self, resource: &str) -> Duration {
         let asked = json!({ "resource": resource, "duration": "1h", "reason": "fix invoice 4711" });
         let started = Instant::now();

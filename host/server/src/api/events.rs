@@ -14,7 +14,7 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
 use quorate_core::entry::Kind;
-use quorate_core::ids::{RequestId, UserId};
+use quorate_core::ids::{RequestId, SessionId, UserId};
 use quorate_core::user::User;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -26,9 +26,10 @@ use super::access::SignedIn;
 use super::body::Path;
 use super::problem::Problem;
 use super::requests::visible;
+use super::sessions;
 use crate::app::App;
 use crate::identity;
-use crate::ledger::{EntryFilter, Order};
+use crate::ledger::{EntryFilter, Order, Sealed};
 use crate::lifecycle::{Lifecycle, RequestView, Stuck};
 
 /// How often something is said where nothing happens.
@@ -256,21 +257,7 @@ impl Watch {
     /// What changed after entry `after`, with the number of the entry that has been
     /// looked at last; none where the stream ends.
     pub(crate) async fn next_changes(&mut self, after: u64) -> Option<(u64, VecDeque<(u64, Changed)>)> {
-        if *self.head.borrow_and_update() <= after {
-            self.grown().await?;
-            tokio::time::sleep(BREATH).await;
-        }
-        let user = self.reader()?;
-        let filter =
-            EntryFilter { after_seq: Some(after), kind: Some(Kind::Request), ..EntryFilter::default() };
-        let head = *self.head.borrow_and_update();
-        let entries = self.app.ledger.entries(&filter, ENTRIES_MAX, Order::OldestFirst).ok()?;
-        // All of them were read: nothing up to the head is left to look at.
-        let read_to = match entries.last() {
-            Some(last) if entries.len() == ENTRIES_MAX => last.seq,
-            Some(last) => last.seq.max(head),
-            None => head,
-        };
+        let (user, read_to, entries) = self.next_entries(Kind::Request, after).await?;
         let mut changes = VecDeque::new();
         let mut seen = BTreeSet::new();
         for sealed in entries.iter().rev() {
@@ -291,7 +278,41 @@ impl Watch {
             }
         }
         changes.make_contiguous().reverse();
-        Some((read_to.max(after), changes))
+        Some((read_to, changes))
+    }
+
+    /// Whether anything happened after entry `after` to a session that I may see, or to that one,
+    /// with the number of the entry that has been looked at last; none where the stream ends.
+    pub(crate) async fn next_sessions(
+        &mut self,
+        after: u64,
+        only: Option<&SessionId>,
+    ) -> Option<(u64, bool)> {
+        let (user, read_to, entries) = self.next_entries(Kind::Session, after).await?;
+        let ids: BTreeSet<SessionId> =
+            entries.iter().filter_map(|sealed| sealed.entry.stream.name().parse().ok()).collect();
+        let mut ids = ids.into_iter().filter(|id| only.is_none_or(|only| only == id));
+        Some((read_to, ids.any(|id| sessions::visible(&self.app, &user, &id).is_ok())))
+    }
+
+    /// What was appended about things of this kind after entry `after`, for whoever reads, with the
+    /// number of the entry that has been looked at last; none where the stream ends.
+    async fn next_entries(&mut self, kind: Kind, after: u64) -> Option<(User, u64, Vec<Sealed>)> {
+        if *self.head.borrow_and_update() <= after {
+            self.grown().await?;
+            tokio::time::sleep(BREATH).await;
+        }
+        let user = self.reader()?;
+        let filter = EntryFilter { after_seq: Some(after), kind: Some(kind), ..EntryFilter::default() };
+        let head = *self.head.borrow_and_update();
+        let entries = self.app.ledger.entries(&filter, ENTRIES_MAX, Order::OldestFirst).ok()?;
+        // All of them were read: nothing up to the head is left to look at.
+        let read_to = match entries.last() {
+            Some(last) if entries.len() == ENTRIES_MAX => last.seq,
+            Some(last) => last.seq.max(head),
+            None => head,
+        };
+        Some((user, read_to.max(after), entries))
     }
 
     /// Whoever reads, as they are now; none where they may not any more.

@@ -37,6 +37,18 @@ static SCRIPTS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
         Asset::new("app.js", SCRIPT, include_bytes!("../../assets/app.js")),
     ]
 });
+/// The player of recordings, which only its page has.
+static PLAYER_STYLE: LazyLock<Asset> = LazyLock::new(|| {
+    let bytes = include_bytes!("../../assets/asciinema-player-3.18.0.css");
+    Asset::new("asciinema-player.css", "text/css; charset=utf-8", bytes)
+});
+static PLAYER_SCRIPTS: LazyLock<[Asset; 2]> = LazyLock::new(|| {
+    let player = include_bytes!("../../assets/asciinema-player-3.18.0.min.js");
+    [
+        Asset::new("asciinema-player.js", SCRIPT, player),
+        Asset::new("player.js", SCRIPT, include_bytes!("../../assets/player.js")),
+    ]
+});
 static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon.svg", "image/svg+xml", include_bytes!("../../assets/icon.svg")));
 
@@ -55,9 +67,19 @@ pub(super) fn scripts() -> impl Iterator<Item = &'static str> {
     SCRIPTS.iter().map(|script| script.address.as_str())
 }
 
+/// Where the stylesheet of the player is.
+pub(super) fn player_style() -> &'static str {
+    &PLAYER_STYLE.address
+}
+
+/// Where the scripts of the player are, in order.
+pub(super) fn player_scripts() -> impl Iterator<Item = &'static str> {
+    PLAYER_SCRIPTS.iter().map(|script| script.address.as_str())
+}
+
 /// One of them; anybody may have it.
 pub(super) async fn serve(Path(name): Path<String>) -> Response {
-    let mut all = SCRIPTS.iter().chain([&*STYLE, &*ICON]);
+    let mut all = SCRIPTS.iter().chain(&*PLAYER_SCRIPTS).chain([&*STYLE, &*PLAYER_STYLE, &*ICON]);
     match all.find(|asset| asset.name == name) {
         Some(asset) => {
             let headers = [

@@ -4,6 +4,8 @@ use quorate_core::Timestamp;
 use quorate_core::entry::{Entry, Happened};
 use quorate_core::input::{Choice, Vote};
 
+use super::words::time;
+
 /// One thing that happened.
 pub(super) struct Line {
     pub(super) at: Timestamp,
@@ -54,6 +56,15 @@ fn words(happened: &Happened) -> (String, String) {
         Happened::ActivationCarriedOut { policy, digest } => {
             said("activated the policy", format!("{policy} {}", digest.short()))
         }
+        Happened::SessionOpened { opened } => {
+            said("connected", format!("until {} at the latest", time(&opened.until)))
+        }
+        Happened::SessionCarried { request, until } => {
+            said("carried it on", format!("under request {request}, until {}", time(until)))
+        }
+        Happened::SessionEnded { end } => said("ended it", end.message.clone()),
+        Happened::RecordingStopped { why } => said("stopped recording it", why.clone()),
+        Happened::RecordingRead => said("read the recording", String::new()),
         // The audit shows all of it.
         other => {
             let kind = serde_json::to_value(other).ok();

@@ -5,14 +5,14 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use quorate_core::Timestamp;
-use quorate_core::ids::{BadName, ResourceName, UserId};
+use quorate_core::ids::{ResourceName, UserId};
 use quorate_core::request::STATE_NAMES;
 use quorate_core::user::User;
 use serde::Deserialize;
 
 use super::page::{Frame, Refusal, show};
-use super::visitor::{Visitor, encoded};
-use super::words;
+use super::visitor::Visitor;
+use super::words::{self, name, query};
 use crate::api::Problem;
 use crate::app::App;
 use crate::ledger::{Cursor, Page, Paged, RequestFilter, TEXT_CHARS_MAX};
@@ -108,9 +108,8 @@ impl Search {
         if self.text.chars().count() > TEXT_CHARS_MAX {
             return Err(format!("a text to look for has at most {TEXT_CHARS_MAX} characters"));
         }
-        let words = |bad: BadName| bad.to_string();
-        let resource = name::<ResourceName>(&self.resource).map_err(words)?;
-        let requester = name::<UserId>(&self.requester).map_err(words)?;
+        let resource = name::<ResourceName>(&self.resource)?;
+        let requester = name::<UserId>(&self.requester)?;
         let text = Some(self.text.trim().to_owned()).filter(|text| !text.is_empty());
         let cursor = Some(self.cursor.as_str()).filter(|cursor| !cursor.is_empty());
         let cursor =
@@ -127,18 +126,8 @@ impl Search {
             ("requester", &self.requester),
             ("text", &self.text),
         ];
-        let pairs = known.into_iter().filter(|(name, value)| *name != key && !value.is_empty());
-        let pairs = pairs
-            .chain([(key, value)].into_iter().filter(|(_, value)| !value.is_empty()))
-            .map(|(name, value)| format!("{name}={}", encoded(value)));
-        format!("/requests?{}", pairs.collect::<Vec<_>>().join("&"))
-    }
-}
-
-fn name<T: std::str::FromStr>(text: &str) -> Result<Option<T>, T::Err> {
-    match text.trim() {
-        "" => Ok(None),
-        text => text.parse().map(Some),
+        let pairs = known.into_iter().filter(|(name, _)| *name != key).chain([(key, value)]);
+        query("/requests", &pairs.collect::<Vec<_>>())
     }
 }
 

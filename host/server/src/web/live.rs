@@ -8,12 +8,12 @@ use std::convert::Infallible;
 use axum::extract::{Path, Query, State};
 use axum::response::sse::{Event, Sse};
 use futures_util::stream::{self, Stream};
-use quorate_core::ids::RequestId;
+use quorate_core::ids::{RequestId, SessionId};
 use serde::Deserialize;
 
 use super::page::Refusal;
 use super::visitor::Visitor;
-use crate::api::{MISSED_MAX, Seen, Watch, sse, visible};
+use crate::api::{self, MISSED_MAX, Seen, Watch, sse, visible};
 use crate::app::App;
 
 /// What is on the page of a list.
@@ -38,25 +38,75 @@ fn changed() -> Event {
 
 /// Each change of a request that the visitor may see, after those that are on the page.
 pub(super) async fn inbox(
-    Visitor { user, session, .. }: Visitor,
+    visitor: Visitor,
     State(app): State<App>,
     Query(UpTo { after }): Query<UpTo>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refusal> {
+    list(visitor, app, after, List::Requests)
+}
+
+/// Each change of a session that the visitor may see, after those that are on the page.
+pub(super) async fn sessions(
+    visitor: Visitor,
+    State(app): State<App>,
+    Query(UpTo { after }): Query<UpTo>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refusal> {
+    list(visitor, app, after, List::Sessions(None))
+}
+
+/// Each change of one session that the visitor may see, after those that are on the page.
+pub(super) async fn session(
+    visitor: Visitor,
+    State(app): State<App>,
+    Path(id): Path<SessionId>,
+    Query(UpTo { after }): Query<UpTo>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refusal> {
+    api::sessions::visible(&app, &visitor.user, &id)?;
+    list(visitor, app, after, List::Sessions(Some(id)))
+}
+
+/// What a page shows.
+enum List {
+    Requests,
+    /// All of them, or one.
+    Sessions(Option<SessionId>),
+}
+
+impl List {
+    /// Whether it changed after entry `after`, as [`Watch`] says it.
+    async fn next(&self, watch: &mut Watch, after: u64) -> Option<(u64, bool)> {
+        match self {
+            Self::Requests => {
+                let (read_to, changes) = watch.next_changes(after).await?;
+                Some((read_to, !changes.is_empty()))
+            }
+            Self::Sessions(only) => watch.next_sessions(after, only.as_ref()).await,
+        }
+    }
+}
+
+fn list(
+    Visitor { user, session, .. }: Visitor,
+    app: App,
+    after: u64,
+    list: List,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refusal> {
     let head = *app.ledger.head().borrow();
     let watch = Watch::new(app, session, &user.id)?;
-    let events = stream::unfold((watch, after.min(head)), move |(mut watch, mut after)| async move {
-        // So many are not read to find out whether the list has changed: it has.
-        if head - after.min(head) > MISSED_MAX {
-            return Some((Ok(changed()), (watch, head)));
-        }
-        loop {
-            let (read_to, changes) = watch.next_changes(after).await?;
-            after = read_to;
-            if !changes.is_empty() {
-                return Some((Ok(changed()), (watch, after)));
+    let events =
+        stream::unfold((watch, list, after.min(head)), move |(mut watch, list, mut after)| async move {
+            // So many are not read to find out whether the list has changed: it has.
+            if head - after.min(head) > MISSED_MAX {
+                return Some((Ok(changed()), (watch, list, head)));
             }
-        }
-    });
+            loop {
+                let (read_to, has_changed) = list.next(&mut watch, after).await?;
+                after = read_to;
+                if has_changed {
+                    return Some((Ok(changed()), (watch, list, after)));
+                }
+            }
+        });
     Ok(sse(events))
 }
 

@@ -11,6 +11,7 @@ use quorate_core::entry::Stream;
 use quorate_core::ids::RequestId;
 use quorate_core::input::Choice;
 use quorate_core::request::{Request, State as Stands};
+use quorate_core::session::Session;
 use quorate_core::user::User;
 use serde::Deserialize;
 
@@ -18,15 +19,17 @@ use super::happened::Line;
 use super::page::{Frame, Refusal, show};
 use super::visitor::{Nothing, Sent, Visitor};
 use super::words::{self, between, lines};
-use crate::api::{Problem, visible, visible_after};
+use crate::api::{Problem, sessions, visible, visible_after};
 use crate::app::App;
-use crate::ledger::{EntryFilter, Order};
+use crate::ledger::{EntryFilter, Order, Page, SessionFilter};
 use crate::lifecycle::{self, Ballot, Counts, Explanation, PolicySaid, RequestView, WhatItTakes};
 
 /// How long a page waits to hear what it would take; past that it does without.
 const TAKES_WAIT: Duration = Duration::from_millis(500);
 /// What happened is shown up to so many entries, the newest of them.
 const ENTRIES_MAX: usize = 200;
+/// So many of its sessions are shown, the newest.
+const SESSIONS_MAX: usize = 50;
 
 /// A vote, as the form sends it.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -61,6 +64,8 @@ struct RequestPage {
     policies: Vec<PolicySaid>,
     takes: Option<WhatItTakes>,
     timeline: Vec<Line>,
+    /// Those that the visitor may see.
+    sessions: Vec<Session>,
     can: Can,
     /// What was typed, where it was refused.
     comment: String,
@@ -162,6 +167,12 @@ impl RequestPage {
         let mut entries = app.ledger.entries(&filter, ENTRIES_MAX, Order::NewestFirst)?;
         entries.reverse();
         let request = visible(app, user, id)?;
+        let under = SessionFilter {
+            user: sessions::whose(user, None)?,
+            request: Some(id.clone()),
+            ..SessionFilter::default()
+        };
+        let sessions = app.ledger.find_sessions(&under, Page { after: None, limit: SESSIONS_MAX })?.items;
         Ok(Self {
             frame: Frame::of(user, "requests"),
             can: Can::of(&request, user),
@@ -169,6 +180,7 @@ impl RequestPage {
             policies,
             takes: takes.transpose()?,
             timeline: entries.iter().map(|sealed| Line::of(&sealed.entry)).collect(),
+            sessions,
             comment: String::new(),
             reason: String::new(),
             refused: None,

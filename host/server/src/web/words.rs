@@ -2,11 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Write};
+use std::str::FromStr;
 
 use quorate_core::Timestamp;
 use quorate_core::duration::AccessDuration;
+use quorate_core::ids::BadName;
+use quorate_core::session::{EndReason, Mode};
 use quorate_core::text::steers;
 use quorate_core::verdict::Audience;
+
+use super::visitor::encoded;
 
 /// Writes a text so that it can only show itself: markup as text, and each character that
 /// would move, hide or turn what stands around it as its number, so that nothing is left out.
@@ -79,6 +84,45 @@ pub(super) fn people(audience: &Audience) -> String {
 /// `PENDING` as `pending`, `TIMED_OUT` as `timed out`: for a class and for people.
 pub(super) fn state(state: &str) -> String {
     state.to_lowercase().replace('_', " ")
+}
+
+/// Why a session ended, in short.
+pub(super) fn end_reason(reason: EndReason) -> &'static str {
+    match reason {
+        EndReason::Exited => "exited",
+        EndReason::Expired => "expired",
+        EndReason::Revoked => "revoked",
+        EndReason::Ended => "ended",
+        EndReason::GatewayStopped => "gateway stopped",
+        EndReason::ConnectionLost => "connection lost",
+        EndReason::Failed => "failed",
+    }
+}
+
+/// What kind of session it is.
+pub(super) fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Terminal => "terminal",
+        Mode::Command => "command",
+    }
+}
+
+/// A name as a form sends it; none where nothing was typed.
+pub(super) fn name<T: FromStr<Err = BadName>>(text: &str) -> Result<Option<T>, String> {
+    match text.trim() {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|bad: BadName| bad.to_string()),
+    }
+}
+
+/// An address with those of `pairs` that are not empty.
+pub(super) fn query(path: &str, pairs: &[(&str, &str)]) -> String {
+    let pairs: Vec<String> = pairs
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| format!("{name}={}", encoded(value)))
+        .collect();
+    if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
 }
 
 /// A text as a form sends it, with its line breaks as everywhere else.
