@@ -65,7 +65,7 @@ async fn needs_browser_a_password_is_changed_and_the_old_one_works_no_more() {
         page.types("#old", old).await;
         page.types("#new", new).await;
         page.types("#again", again).await;
-        page.press("Enter").await;
+        page.sends("form[action='/account/password'] button").await;
         page.until(&format!("document.querySelector('#{field}-wrong')")).await;
     }
     page.types("#old", PASSWORD).await;

@@ -33,7 +33,7 @@ async fn needs_browser_postgres_from_a_rule_made_by_clicking_to_psql_and_its_end
     root.types("#command", &postgres.psql().join("\n")).await;
     root.types("[name=new_secret_name]", "PGPASSWORD").await;
     root.types("[name=new_secret_value]", postgres.password()).await;
-    root.click("button.main").await;
+    root.sends("button.main").await;
     root.says("Saved.").await;
 
     root.open(&format!("{}/rules", gateway.url())).await;
@@ -48,7 +48,7 @@ async fn needs_browser_postgres_from_a_rule_made_by_clicking_to_psql_and_its_end
     root.click("[name=require_all_groups]").await;
     root.types("#max_duration", "8h").await;
     root.says("For ann on prod-postgres, 1h: waiting for 1 of dba (bob) and 1 of security (sam).").await;
-    root.click("button.main").await;
+    root.sends("button.main").await;
     root.says("Saved.").await;
 
     let ask = ["connect", "prod-postgres", "--duration", "2h", "--reason", "fix invoice 4711"];

@@ -19,12 +19,12 @@ async fn needs_browser_somebody_new_is_added_signs_in_and_is_switched_off() {
     root.click("[name=groups][value=dba]").await;
     root.types("[name=groups_more]", "night-shift").await;
     root.types("#password", "short").await;
-    root.click("button.main").await;
+    root.sends("button.main").await;
     root.until("document.querySelector('#password-wrong')").await;
     assert_eq!(root.script("document.querySelector('#email').value").await, "nora@example.org");
     assert_eq!(root.script("document.querySelector('#password').value").await, "", "a password came back");
     root.types("#password", "correct horse battery").await;
-    root.click("button.main").await;
+    root.sends("button.main").await;
     root.says("Saved.").await;
     let nora = world.get("root", "users/nora").await.good();
     assert_eq!(nora.body["groups"], json!(["dba", "night-shift"]));
@@ -36,7 +36,7 @@ async fn needs_browser_somebody_new_is_added_signs_in_and_is_switched_off() {
     page.press("Enter").await;
     page.until("location.pathname === '/requests'").await;
     root.click("[name=active]").await;
-    root.click("button.main").await;
+    root.sends("button.main").await;
     let off = async || (world.get("root", "users/nora").await.body["active"] == false).then_some(());
     world.eventually("nora is switched off", off).await;
     page.open(&format!("{}/requests", world.url())).await;
@@ -53,18 +53,18 @@ async fn needs_browser_a_group_gets_its_members_and_one_that_a_rule_names_is_not
     root.open(&format!("{}/groups/security", world.url())).await;
     root.says("Named by prod-command, prod-just-in-time.").await;
     root.click("[name=members][value=eve]").await;
-    root.click("button.main").await;
+    root.sends("button.main").await;
     root.says("Saved.").await;
     assert_eq!(world.get("root", "groups/security").await.body["members"], json!(["eve", "sam", "sue"]));
     for name in ["eve", "sam", "sue"] {
         root.click(&format!("[name=members][value={name}]")).await;
     }
-    root.click("button.main").await;
+    root.sends("button.main").await;
     root.says("nobody would be in it, and these rules name it: prod-command, prod-just-in-time").await;
     assert_eq!(world.get("root", "groups/security").await.body["members"], json!(["eve", "sam", "sue"]));
     root.open(&format!("{}/groups/sre", world.url())).await;
     root.click("[name=members][value=eve]").await;
-    root.click("button.main").await;
+    root.sends("button.main").await;
     root.until("location.pathname === '/people'").await;
     world.get("root", "groups/sre").await.refused(404, "not-found");
     world.finish().await;

@@ -87,13 +87,13 @@ async fn needs_browser_a_policy_is_asked_once_with_an_input_of_ones_own() {
     root.says("missing: 1 of security").await;
     root.script("document.querySelector('#votes').value = 'approve bob=dba: fine\\nreject sam=security: no'")
         .await;
-    root.click("button.main").await;
+    root.sends("button.main").await;
     root.until("document.querySelector('#outcome')?.innerText === 'deny'").await;
     root.script("document.querySelector('#votes').value = 'approve ann=dev'").await;
-    root.click("button.main").await;
+    root.sends("button.main").await;
     root.says("`ann` asks or has voted").await;
     root.script("document.querySelector('#votes').value = 'approve bob=dba\\napprove sam=security'").await;
-    root.click("button.main").await;
+    root.sends("button.main").await;
     root.until("document.querySelector('#outcome')?.innerText === 'approve'").await;
     root.says("of 10000000").await;
     world.finish().await;
@@ -109,7 +109,7 @@ async fn needs_browser_a_recorded_decision_is_asked_again_with_another_vote() {
     let root = page_of(&browser, &world, "root").await;
     root.open(&format!("{}/policies/group-quorum/playground?record={record}", world.url())).await;
     assert_eq!(root.script("document.querySelector('[name=config-groups]').value").await, "dba");
-    root.click("button.main").await;
+    root.sends("button.main").await;
     root.until("document.querySelector('#outcome')?.innerText === 'wait'").await;
     world.finish().await;
 }

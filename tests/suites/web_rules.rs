@@ -26,7 +26,7 @@ async fn needs_browser_a_rule_is_written_in_a_form_tried_and_decides() {
     root.types("#max_duration", "2h").await;
     root.says("For ann on prod, 1h: waiting for 1 of dba (bea, bob, sue) and 1 of security (sam, sue).")
         .await;
-    root.click("button.main").await;
+    root.sends("button.main").await;
     root.says("Saved. It decides from now on").await;
     assert_eq!(root.script("document.querySelector('#max_duration').value").await, "2h");
 
@@ -68,7 +68,7 @@ async fn needs_browser_a_list_of_policies_has_a_form_for_each_config() {
     root.choose("[name=policy-1]", "duration-cap").await;
     root.until("document.querySelector('[name=config-1-max]')").await;
     root.types("[name=config-1-max]", "soon").await;
-    root.click("button.main").await;
+    root.sends("button.main").await;
     // The reason stands beside the field, and nothing that was typed is lost.
     root.until("document.querySelector('[name=config-1-max][aria-invalid]')").await;
     assert_eq!(root.script("document.querySelector('[name=config-1-max]').value").await, "soon");
@@ -78,7 +78,7 @@ async fn needs_browser_a_list_of_policies_has_a_form_for_each_config() {
     root.types("[name=config-1-max]", "90m").await;
     root.click("button[value=up-1]").await;
     root.until("document.querySelector('[name=policy-0]').value === 'duration-cap'").await;
-    root.click("button.main").await;
+    root.sends("button.main").await;
     root.says("Saved. It decides from now on").await;
     let rule = world.get("root", "rules/listed").await.good();
     assert_eq!(rule.body["policies"][0]["policy"], "duration-cap");
@@ -99,7 +99,7 @@ async fn needs_browser_a_rule_that_nobody_could_approve_is_warned_of() {
     root.types("[name=approval_groups_more]", "nobody-is-here").await;
     root.press("Tab").await;
     root.says("nobody could get this approved: it needs 1 of nobody-is-here and there are 0").await;
-    root.click("button.main").await;
+    root.sends("button.main").await;
     root.says("Saved.").await;
     root.says("nobody could get this approved").await;
     world.finish().await;
@@ -121,7 +121,7 @@ async fn needs_browser_without_scripts_a_rule_is_written_and_tried() {
     root.says("For ann on prod, 1h: waiting for 1 of dba").await;
     root.types("#description", "typed").await;
     root.press("Tab").await;
-    root.click("button.main").await;
+    root.sends("button.main").await;
     root.says("Saved.").await;
     world.finish().await;
 }
@@ -136,7 +136,7 @@ async fn needs_browser_what_somebody_else_saved_meanwhile_is_not_written_over() 
     let other = json!({ "access_type": "just-in-time", "resources": ["prod"], "policies": quorum(&["security"], false, 1) });
     world.rule("prod-just-in-time", other).await.good();
     root.types("#description", "mine").await;
-    root.click("button.main").await;
+    root.sends("button.main").await;
     root.says("somebody else has changed this rule since you opened it").await;
     assert_eq!(root.script("document.querySelector('#description').value").await, "mine");
     let rule = world.get("root", "rules/prod-just-in-time").await.good();

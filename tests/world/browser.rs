@@ -268,6 +268,13 @@ impl Page {
         }
     }
 
+    /// Clicks there, and waits until another page is there, also where it has the same address.
+    pub async fn sends(&self, selector: &str) {
+        self.script("window.isOld = true").await;
+        self.click(selector).await;
+        self.until("!window.isOld && document.readyState === 'complete'").await;
+    }
+
     /// Types into what the selector finds.
     pub async fn types(&self, selector: &str, text: &str) {
         self.click(selector).await;
