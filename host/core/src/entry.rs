@@ -18,7 +18,7 @@ use crate::request::{Asked, Decider, Grant};
 use crate::resource::Resource;
 use crate::rule::Rule;
 use crate::session::{End, Opened};
-use crate::user::{Profile, Token};
+use crate::user::{Account, Profile, Token};
 
 pub use view::{BrokenEntry, View, fold};
 
@@ -265,6 +265,11 @@ pub enum Happened {
     UserSaved {
         /// What the operator says of them.
         profile: Profile,
+    },
+    /// A provider vouches for a person from now on.
+    AccountBound {
+        /// Who they are there.
+        account: Account,
     },
     /// A token was issued.
     TokenIssued {

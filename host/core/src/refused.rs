@@ -129,6 +129,15 @@ pub enum Refused {
         /// Who.
         user: UserId,
     },
+    /// A name is somebody's already.
+    #[error(
+        "somebody here is called `{user}` already, and this account is not theirs: have the provider call you \
+         something else"
+    )]
+    NameTaken {
+        /// The name.
+        user: UserId,
+    },
     /// A text or list is too long.
     #[error("{what} is too long: at most {max} {unit}")]
     TooLong {
@@ -345,6 +354,7 @@ impl Refused {
             Self::AlreadyRun => "already-run",
             Self::NotWhatWasApproved => "not-what-was-approved",
             Self::Inactive { .. } => "inactive",
+            Self::NameTaken { .. } => "name-taken",
             Self::TooLong { .. } => "too-long",
             Self::Invalid { .. } => "invalid",
             Self::BadConfig { .. } => "bad-config",

@@ -1,6 +1,8 @@
 //! A person who can sign in. People are never removed, only switched off: a name
 //! in the ledger must not come to mean somebody else.
 
+mod vouched;
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,8 @@ use crate::entry::{Actor, Happened, Step, Stream};
 use crate::ids::{GroupName, UserId};
 use crate::input::Principal;
 use crate::refused::Refused;
+
+pub use vouched::{Account, Vouched, admit};
 
 /// Members may configure the gateway.
 pub const ADMIN: &str = "admin";
@@ -51,6 +55,9 @@ pub struct Token {
     pub expires_at: Timestamp,
     /// When it was taken back.
     pub revoked_at: Option<Timestamp>,
+    /// The provider that said who its owner is; none: a password or another token did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vouched_by: Option<String>,
 }
 
 impl Token {
@@ -68,6 +75,9 @@ pub struct User {
     /// What the operator says of them.
     #[serde(flatten)]
     pub profile: Profile,
+    /// Who they are at a provider that vouches for them; none: nobody does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Account>,
     /// Their tokens; those that ended are dropped when another is issued.
     #[serde(default)]
     pub tokens: Vec<Token>,
@@ -150,6 +160,7 @@ impl User {
             (None, Happened::UserSaved { profile }) => Self {
                 id: stream.name().parse().ok()?,
                 profile: profile.clone(),
+                account: None,
                 tokens: Vec::new(),
                 revision: 0,
             },
@@ -167,6 +178,7 @@ impl User {
                 }
             }
             Happened::PasswordSet => user.end_tokens(at),
+            Happened::AccountBound { account } => user.account = Some(account.clone()),
             _ => return None,
         }
         user.revision += 1;
@@ -174,13 +186,33 @@ impl User {
     }
 }
 
-/// Saves what an operator says of a person. `other_admins` is how many active
-/// admins who can sign in there are besides them: the last one cannot be lost.
+/// Saves what is said of a person. `other_admin` is an active admin besides them who can
+/// sign in: the last one cannot be lost.
 pub fn save(
     id: &UserId,
     before: Option<&User>,
     profile: Profile,
-    other_admins: usize,
+    other_admin: Option<&User>,
+    by: Actor,
+    now: Timestamp,
+) -> Result<Step, Refused> {
+    let stays = profile.active && profile.groups.iter().any(|group| group.as_str() == ADMIN);
+    let step = saved(id, before, profile, by, now)?;
+    if stays || !before.is_some_and(User::is_admin) {
+        return Ok(step);
+    }
+    match other_admin {
+        // Nobody switches this one off at the same time.
+        Some(other) => Ok(step.only_while(other.stream(), other.revision)),
+        None => Err(Refused::LastAdmin { user: id.clone() }),
+    }
+}
+
+/// The same, whoever is an admin then.
+fn saved(
+    id: &UserId,
+    before: Option<&User>,
+    profile: Profile,
     by: Actor,
     now: Timestamp,
 ) -> Result<Step, Refused> {
@@ -192,10 +224,6 @@ pub fn save(
             what: "email",
             why: "at most 254 characters, none of them control characters".to_owned(),
         });
-    }
-    let stays = profile.active && profile.groups.iter().any(|group| group.as_str() == ADMIN);
-    if before.is_some_and(User::is_admin) && !stays && other_admins == 0 {
-        return Err(Refused::LastAdmin { user: id.clone() });
     }
     let revision = before.map_or(0, |user| user.revision);
     Ok(Step::one(Stream::user(id), revision, by, now, Happened::UserSaved { profile }))
@@ -222,7 +250,7 @@ pub fn save_group(
         let joins = members.contains(&user.id);
         if if joins { profile.groups.insert(name.clone()) } else { profile.groups.remove(name) } {
             // Whether there is an admin left is a question about all of them, below.
-            let saved = save(&user.id, Some(user), profile, 1, by.clone(), now)?;
+            let saved = saved(&user.id, Some(user), profile, by.clone(), now)?;
             step = Some(match step {
                 Some(step) => step.and(saved),
                 None => saved,

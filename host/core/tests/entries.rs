@@ -10,7 +10,8 @@ use quorate_core::entry::{Entry, Happened};
 use serde_json::Value;
 
 /// Every kind of entry there is.
-const KINDS: [&str; 31] = [
+const KINDS: [&str; 32] = [
+    "account-bound",
     "activation-carried-out",
     "command-started",
     "password-set",
@@ -66,6 +67,7 @@ fn kind(happened: &Happened) -> &'static str {
         Happened::RecordingStopped { .. } => "recording-stopped",
         Happened::RecordingRead => "recording-read",
         Happened::UserSaved { .. } => "user-saved",
+        Happened::AccountBound { .. } => "account-bound",
         Happened::TokenIssued { .. } => "token-issued",
         Happened::TokenRevoked { .. } => "token-revoked",
         Happened::PasswordSet => "password-set",

@@ -42,12 +42,19 @@ fn user_of(steps: &[Step]) -> User {
 }
 
 fn admin() -> Step {
-    user::save(&root(), None, profile(&["admin"], true), 0, Actor::Gateway, at(0)).unwrap()
+    user::save(&root(), None, profile(&["admin"], true), None, Actor::Gateway, at(0)).unwrap()
 }
 
 fn token(id: &str, expires: i64) -> Token {
     let (issued_at, expires_at) = (at(0), at(expires));
-    Token { id: id.to_owned(), label: "laptop".to_owned(), issued_at, expires_at, revoked_at: None }
+    Token {
+        id: id.to_owned(),
+        label: "laptop".to_owned(),
+        issued_at,
+        expires_at,
+        revoked_at: None,
+        vouched_by: None,
+    }
 }
 
 fn version(text: &str) -> Version {
@@ -81,15 +88,19 @@ fn save(change: impl FnOnce(&mut Resource)) -> Result<Step, Refused> {
 fn the_last_active_admin_cannot_be_lost() {
     let root_user = user_of(&[admin()]);
     for changed in [profile(&["dev"], true), profile(&["admin"], false)] {
-        let alone = user::save(&root(), Some(&root_user), changed.clone(), 0, Actor::Gateway, at(1));
+        let alone = user::save(&root(), Some(&root_user), changed.clone(), None, Actor::Gateway, at(1));
         assert_eq!(alone, Err(Refused::LastAdmin { user: root() }));
-        assert!(user::save(&root(), Some(&root_user), changed, 1, Actor::Gateway, at(1)).is_ok());
+        let other = User { id: "eve".parse().unwrap(), revision: 7, ..root_user.clone() };
+        let step =
+            user::save(&root(), Some(&root_user), changed, Some(&other), Actor::Gateway, at(1)).unwrap();
+        let guards: Vec<_> = step.guards().iter().map(|one| (one.stream.to_string(), one.revision)).collect();
+        assert_eq!(guards, [("user/eve".to_owned(), 7)]);
     }
 }
 
 #[test]
 fn somebody_switched_off_is_no_admin() {
-    let off = user::save(&root(), None, profile(&["admin"], false), 0, Actor::Gateway, at(0)).unwrap();
+    let off = user::save(&root(), None, profile(&["admin"], false), None, Actor::Gateway, at(0)).unwrap();
     assert!(!user_of(&[off]).is_admin());
 }
 
@@ -228,6 +239,7 @@ fn a_group_is_saved_in_one_step_and_keeps_an_admin() {
     let person = |name: &str, groups: &[&str], active: bool| User {
         id: name.parse().unwrap(),
         profile: profile(groups, active),
+        account: None,
         tokens: Vec::new(),
         revision: 3,
     };

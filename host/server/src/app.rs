@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::identity::Identity;
 use crate::ledger::Ledger;
 use crate::lifecycle::Lifecycle;
+use crate::oidc::Provider;
 use crate::session::{Recordings, Sessions};
 use crate::tasks::Tasks;
 use crate::{api, config, reconcile, web};
@@ -33,6 +34,8 @@ pub struct App {
     pub sessions: Sessions,
     /// Who people are.
     pub identity: Identity,
+    /// The provider that people can sign in with.
+    pub provider: Option<Arc<Provider>>,
     /// What time it is.
     pub clock: Clock,
     /// How the gateway runs.
@@ -82,11 +85,13 @@ impl App {
         })?;
         let sessions = Sessions::new(lifecycle.clone(), clock.clone(), launcher, recordings);
         let (identity, setup_token) = Identity::start(&lifecycle)?;
+        let provider = provider(&config, &clock)?;
         let app = Self {
             lifecycle,
             ledger,
             sessions,
             identity,
+            provider,
             clock,
             config: Arc::new(config),
             process_key: Arc::new(ProcessKey::make()?),
@@ -116,6 +121,13 @@ impl App {
         });
         Running { app: self, address, setup_token, tasks }
     }
+}
+
+/// The provider that people can sign in with, if there is one.
+fn provider(config: &Config, clock: &Clock) -> anyhow::Result<Option<Arc<Provider>>> {
+    let Some(declared) = config.oidc.clone() else { return Ok(None) };
+    let callback = format!("{}{}", config.url(), web::CALLBACK);
+    Ok(Some(Arc::new(Provider::new(declared, callback, clock.clone())?)))
 }
 
 /// Who has to have signed a policy; empty where nobody has to.

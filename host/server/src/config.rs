@@ -12,6 +12,7 @@ use quorate_core::ids::ResourceName;
 use serde::Deserialize;
 
 use crate::facts::{self, Declared, SourceSettings, Surroundings};
+use crate::oidc;
 
 /// What can be set. Everything has a default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, clap::Args)]
@@ -77,6 +78,10 @@ pub struct Settings {
     /// Let anybody read /metrics; otherwise it takes the token of an admin or auditor
     #[arg(long, env = "QUORATE_METRICS_PUBLIC", num_args = 0..=1, default_missing_value = "true")]
     pub metrics_public: Option<bool>,
+    /// The provider that people can sign in with
+    #[command(flatten)]
+    #[serde(default)]
+    pub oidc: oidc::Settings,
     /// Sources of the facts that policies ask for, by name; only in the file
     #[arg(skip)]
     #[serde(default)]
@@ -116,6 +121,8 @@ pub struct Config {
     pub policy_changes: Option<ResourceName>,
     /// Whether `/metrics` needs no token.
     pub metrics_public: bool,
+    /// The provider that people can sign in with; none: passwords only.
+    pub oidc: Option<oidc::Declared>,
     /// What finds out the facts that policies ask for.
     pub facts: Declared,
 }
@@ -138,6 +145,7 @@ impl Default for Config {
             shadow_min_samples: 0,
             policy_changes: None,
             metrics_public: false,
+            oidc: None,
             facts: Declared::new(),
         }
     }
@@ -166,6 +174,11 @@ impl Config {
     /// The folder of recordings.
     pub fn recordings(&self) -> PathBuf {
         self.data.join("recordings")
+    }
+
+    /// Where people reach the gateway.
+    pub fn url(&self) -> String {
+        self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
     }
 
     /// What holds when `flags` (with the environment in them) are put over the
@@ -198,6 +211,7 @@ impl Config {
             bail!("public-url `{url}` does not start with http:// or https://");
         }
         let max_duration = flags.max_duration.or(file.max_duration);
+        let oidc = oidc::resolve(flags.oidc, file.oidc, &folder, &variable);
         let around = Surroundings { folder: &folder, variable: &variable };
         let facts = facts::resolve(file.facts, &around).map_err(|why| anyhow::anyhow!(why))?;
         Ok(Self {
@@ -231,6 +245,7 @@ impl Config {
                 .unwrap_or(default.shadow_min_samples),
             policy_changes: flags.policy_changes.or(file.policy_changes),
             metrics_public: flags.metrics_public.or(file.metrics_public).unwrap_or(default.metrics_public),
+            oidc: oidc.map_err(|why| anyhow::anyhow!(why))?,
             facts,
         })
     }
@@ -312,5 +327,7 @@ mod tests {
         assert!(refused("[1, 2").contains("not right"));
         assert!(refused("facts: {on-call: {http: {url: 'http://h/{user}'}}}\n").contains("{requester}"));
         assert!(refused("facts: {on-call: {https: {}}}\n").contains("https"));
+        assert!(refused("oidc: {issuer: 'https://id.example.org'}\n").contains("--oidc-client-id"));
+        assert!(refused("oidc: {isuer: 'https://id.example.org'}\n").contains("isuer"));
     }
 }

@@ -22,7 +22,7 @@ use tokio::sync::OnceCell;
 use self::fetch::Why;
 pub use self::settings::{Count, Declared, Http, Of, Outcome, Source, SourceSettings, Surroundings, resolve};
 use crate::clock::Clock;
-use crate::telemetry;
+use crate::{outgoing, telemetry};
 
 /// For so many seconds a source that hung is not asked again: people who ask one after the
 /// other do not wait for it one after the other.
@@ -155,16 +155,7 @@ impl Sources {
 
     fn client(&self) -> Result<&reqwest::Client, String> {
         let https = |source: &Source| matches!(source, Source::Http(http) if http.url.is_https());
-        let made = self.http.get_or_init(|| {
-            let builder = reqwest::Client::builder()
-                .redirect(reqwest::redirect::Policy::none())
-                .user_agent(concat!("quorate/", env!("CARGO_PKG_VERSION")));
-            // The machine's certificates are only read where somebody needs them.
-            let none = std::iter::empty::<reqwest::Certificate>();
-            let certain = self.declared.values().any(https);
-            let builder = if certain { builder } else { builder.tls_certs_only(none) };
-            builder.build().map_err(|error| format!("no HTTPS: {error}"))
-        });
+        let made = self.http.get_or_init(|| outgoing::client(self.declared.values().any(https)));
         made.as_ref().map_err(Clone::clone)
     }
 

@@ -19,7 +19,7 @@ use quorate_core::entry::Actor;
 use quorate_core::ids::{Digest, UserId};
 use quorate_core::refused::Refused;
 use quorate_core::request::after;
-use quorate_core::user::{ADMIN, Profile, Token, User};
+use quorate_core::user::{ADMIN, Profile, Token, User, Vouched};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Mutex;
 
@@ -213,6 +213,25 @@ impl Identity {
         self.issue(&user, label, LOGIN_SECONDS).await
     }
 
+    /// Takes a try to sign in from this address, which [`Identity::admit`] gives back.
+    pub fn take_try(&self, peer: Option<IpAddr>) -> Result<(), Error> {
+        self.0.take_try(None, peer)
+    }
+
+    /// Signs somebody in for whom a provider vouches.
+    pub async fn admit(
+        &self,
+        vouched: Vouched,
+        label: String,
+        peer: Option<IpAddr>,
+    ) -> Result<Issued, Error> {
+        let issuer = vouched.account.issuer.clone();
+        let user = self.0.lifecycle.admit(vouched).await?;
+        self.0.give_back_try(None, peer);
+        let user = self.make_room(user).await?;
+        self.make_token(&user, label, LOGIN_SECONDS, Some(issuer), None).await
+    }
+
     /// Who holds the token `text`.
     pub fn authenticate(&self, text: &str) -> Result<SignedIn, Error> {
         let digest = token::digest(text).ok_or(Error::UnknownToken)?;
@@ -259,6 +278,17 @@ impl Identity {
         seconds: u64,
         key: Option<Idempotency>,
     ) -> Result<Issued, Error> {
+        self.make_token(user, label, seconds, None, key).await
+    }
+
+    async fn make_token(
+        &self,
+        user: &User,
+        label: String,
+        seconds: u64,
+        vouched_by: Option<String>,
+        key: Option<Idempotency>,
+    ) -> Result<Issued, Error> {
         self.0.lifecycle.check_key(key.as_ref())?;
         if label.chars().count() > LABEL_CHARS_MAX || label.chars().any(char::is_control) {
             let why = format!("at most {LABEL_CHARS_MAX} characters, none of them control characters");
@@ -271,7 +301,8 @@ impl Identity {
         let text = token::make()?;
         let digest = token::digest(text.expose()).ok_or(Error::UnknownToken)?;
         let expires_at = after(now, seconds);
-        let token = Token { id: random::id()?, label, issued_at: now, expires_at, revoked_at: None };
+        let token =
+            Token { id: random::id()?, label, issued_at: now, expires_at, revoked_at: None, vouched_by };
         let by = Actor::User(user.id.clone());
         self.0.lifecycle.issue_token(&user.id, token.clone(), digest, by, key).await?;
         Ok(Issued { user: user.clone(), token, text })

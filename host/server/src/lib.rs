@@ -14,6 +14,8 @@ pub mod facts;
 pub mod identity;
 pub mod ledger;
 pub mod lifecycle;
+pub mod oidc;
+pub mod outgoing;
 pub mod random;
 pub mod reconcile;
 pub mod session;

@@ -74,6 +74,9 @@ struct Inner {
     /// Held while a policy version is appended and put into the active set, so
     /// that the two happen in one order.
     swapping: tokio::sync::Mutex<()>,
+    /// Held while somebody for whom a provider vouches is found or added: of two first
+    /// sign-ins at once, the second finds them.
+    admitting: tokio::sync::Mutex<()>,
     /// Told when the active set has changed.
     swapped: Notify,
     /// Requests that nobody can approve, as far as that was found out.
@@ -199,6 +202,7 @@ impl Lifecycle {
             clock,
             config,
             swapping: tokio::sync::Mutex::new(()),
+            admitting: tokio::sync::Mutex::new(()),
             swapped: Notify::new(),
             stuck: watch::Sender::default(),
         }))

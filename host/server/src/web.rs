@@ -15,6 +15,7 @@ mod form;
 mod happened;
 mod inbox;
 mod live;
+mod oidc;
 mod page;
 mod people;
 mod policies;
@@ -45,6 +46,9 @@ use crate::app::App;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+/// Where a provider has browsers come back to.
+pub const CALLBACK: &str = "/sign-in/oidc/callback";
+
 /// All pages, and what they are made of.
 pub fn router() -> Router<App> {
     let policy = SetResponseHeaderLayer::if_not_present(
@@ -57,6 +61,8 @@ pub fn router() -> Router<App> {
         .route("/", get(async || Redirect::to("/requests")))
         .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))
         .route("/set-up", get(set_up::page).post(set_up::set_up))
+        .route("/sign-in/oidc", get(oidc::begin))
+        .route(CALLBACK, get(oidc::end))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/account", get(account::page))
         .route("/account/password", post(account::change_password))

@@ -139,6 +139,7 @@ impl State {
             | Happened::RecordingStopped { .. }
             | Happened::RecordingRead
             | Happened::UserSaved { .. }
+            | Happened::AccountBound { .. }
             | Happened::TokenIssued { .. }
             | Happened::TokenRevoked { .. }
             | Happened::PasswordSet

@@ -178,6 +178,7 @@ fn status_of(refused: &Refused) -> StatusCode {
         | Refused::NotRevoker
         | Refused::NotYours
         | Refused::OnlyActivations { .. }
+        | Refused::NameTaken { .. }
         | Refused::Inactive { .. } => StatusCode::FORBIDDEN,
         // Without `Retry-After`: nobody knows when people will have decided.
         Refused::TooManyPending { .. } => StatusCode::TOO_MANY_REQUESTS,

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::settings::Http;
+use crate::outgoing::{self, Unanswered};
 
 /// The largest answer.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
@@ -23,25 +24,24 @@ impl From<String> for Why {
     }
 }
 
+impl From<Unanswered> for Why {
+    fn from(Unanswered { why, hung }: Unanswered) -> Self {
+        Self { text: why, hung }
+    }
+}
+
 /// Asks a machine.
 pub(super) async fn http(client: &reqwest::Client, http: &Http, url: &str) -> Result<String, Why> {
     let mut request = client.get(url).header("Accept", "application/json");
     for (name, value) in &http.headers {
         request = request.header(name, value.expose());
     }
-    let mut response = request.send().await.map_err(|error| broken(&error))?;
+    let response = request.send().await.map_err(|error| outgoing::unanswered(&error))?;
     let status = response.status();
-    // A redirect would carry the headers to somebody else.
     if !status.is_success() {
         return Err(format!("it answered {}", status.as_u16()).into());
     }
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| broken(&error))? {
-        if bytes.len() + chunk.len() > ANSWER_BYTES_MAX {
-            return Err(too_large());
-        }
-        bytes.extend_from_slice(&chunk);
-    }
+    let bytes = outgoing::body(response, ANSWER_BYTES_MAX).await?;
     value(&bytes, &http.pointer)
 }
 
@@ -57,13 +57,9 @@ pub(super) async fn file(path: &Path, pointer: &str) -> Result<String, Why> {
     let mut bytes = Vec::new();
     file.take(ANSWER_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).await.map_err(unread)?;
     if bytes.len() > ANSWER_BYTES_MAX {
-        return Err(too_large());
+        return Err(outgoing::too_large(ANSWER_BYTES_MAX).into());
     }
     value(&bytes, pointer)
-}
-
-fn too_large() -> Why {
-    format!("its answer is larger than {} KiB", ANSWER_BYTES_MAX >> 10).into()
 }
 
 /// What the pointer names in a JSON text, as a JSON text.
@@ -73,19 +69,6 @@ fn value(bytes: &[u8], pointer: &str) -> Result<String, Why> {
         .map_err(|error| format!("it is no JSON: line {}, column {}", error.line(), error.column()))?;
     let found = parsed.pointer(pointer).ok_or_else(|| format!("there is nothing at {pointer} in it"))?;
     Ok(found.to_string())
-}
-
-/// What went wrong on the way, without the address, which may hold a secret.
-fn broken(error: &reqwest::Error) -> Why {
-    let mut text = if error.is_connect() { "it cannot be reached" } else { "it does not answer" }.to_owned();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        cause = inner.source();
-        if cause.is_none() {
-            text = format!("{text}: {inner}");
-        }
-    }
-    Why { text, hung: error.is_connect() || error.is_timeout() }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use quorate_core::people::can_be_met;
 use quorate_core::refused::Refused;
 use quorate_core::resource::Resource;
 use quorate_core::rule::{AccessType, Rule};
-use quorate_core::user::{Profile, Token, User};
+use quorate_core::user::{Profile, Token, User, Vouched};
 use quorate_core::verdict::Finding;
 use quorate_core::{Timestamp, user};
 
@@ -38,9 +38,10 @@ impl Lifecycle {
         self.change(key.map(|key| key.answering(answers)), move |inner, now| {
             let before = inner.ledger.user(&id)?;
             let users = inner.ledger.users()?;
-            let others = users.iter().filter(|other| other.id != id && other.is_admin());
-            let others = inner.able_to_sign_in(others, now)?.len();
-            let step = user::save(&id, before.as_ref(), profile.clone(), others, by.clone(), now)?;
+            let others = || users.iter().filter(|other| other.id != id && other.is_admin());
+            let able = inner.able_to_sign_in(others(), now)?;
+            let other = others().find(|other| able.contains(&other.id));
+            let step = user::save(&id, before.as_ref(), profile.clone(), other, by.clone(), now)?;
             let revision = before.as_ref().map_or(0, |user| user.revision);
             let after = follow(before.map(|user| View::User(Box::new(user))), revision, Kind::User, &step)?;
             let Some(View::User(saved)) = after else { return Err(nothing_planned()) };
@@ -55,6 +56,23 @@ impl Lifecycle {
         })
         .await?
         .ok_or_else(nothing_planned)
+    }
+
+    /// Finds whom a provider vouches for, and puts them into the groups that it says; adds them
+    /// where they are new.
+    pub async fn admit(&self, vouched: Vouched) -> Result<User, Error> {
+        let _admitting = self.0.admitting.lock().await;
+        let said = vouched.clone();
+        let changed = self.change(None, move |inner, now| {
+            let users = inner.ledger.users()?;
+            let admins = users.iter().filter(|user| user.is_admin());
+            let able = inner.able_to_sign_in(admins, now)?;
+            let step = user::admit(&said, &users, &able, now)?;
+            Ok(step.map(|step| Plan::to(step, ())))
+        });
+        changed.await?;
+        let users = self.ledger().users()?;
+        vouched.find(&users).cloned().ok_or_else(nothing_planned)
     }
 
     /// Says who is in a group, all of it at once or nothing.
@@ -250,7 +268,9 @@ impl Inner {
         let mut able = BTreeSet::new();
         for user in users {
             let has_token = user.tokens.iter().any(|token| token.is_valid(now));
-            if has_token || self.ledger.password_hash(&user.id)?.is_some() {
+            let account = user.account.as_ref().zip(self.config.oidc.as_ref());
+            let is_vouched_for = account.is_some_and(|(account, oidc)| account.issuer == oidc.issuer);
+            if has_token || is_vouched_for || self.ledger.password_hash(&user.id)?.is_some() {
                 able.insert(user.id.clone());
             }
         }

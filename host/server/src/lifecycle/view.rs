@@ -212,16 +212,11 @@ impl Inner {
             approval: approval(&request.state),
             ended: ended(request),
             record: request.record.map(|digest| digest.to_string()),
-            url: format!("{}/requests/{}", self.url(), request.id),
+            url: format!("{}/requests/{}", self.config.url(), request.id),
             revision: request.revision,
         };
         view.summary = summary(&view, asked_again);
         view
-    }
-
-    fn url(&self) -> String {
-        let listen = || format!("http://{}", self.config.listen);
-        self.config.public_url.clone().unwrap_or_else(listen)
     }
 }
 

@@ -11,7 +11,7 @@ use quorate_core::entry::Actor;
 use quorate_core::ids::{Digest, GroupName, UserId};
 use quorate_core::refused::Refused;
 use quorate_core::rule::Rule;
-use quorate_core::user::{Profile, User};
+use quorate_core::user::{Account, Profile, User};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -66,6 +66,8 @@ struct PersonPage {
     can_edit: bool,
     is_saved: bool,
     filled: Filled,
+    /// Who vouches for them.
+    account: Option<Account>,
     wrong: Wrong,
     groups: Picker,
 }
@@ -135,7 +137,7 @@ pub(super) async fn person(
 ) -> Result<Response, Refusal> {
     let person = app.ledger.user(&id)?.ok_or_else(|| Problem::not_found("user", id.as_str()))?;
     let page = PersonPage::of(&app, &user, Filled::of(&person), Wrong::default())?;
-    Ok(show(StatusCode::OK, &PersonPage { is_saved: saved, ..page }))
+    Ok(show(StatusCode::OK, &PersonPage { is_saved: saved, account: person.account, ..page }))
 }
 
 /// Saves somebody.
@@ -287,6 +289,7 @@ impl PersonPage {
             is_saved: false,
             groups: Picker::of("groups", &known_groups(&app.ledger.users()?), &filled.groups),
             filled,
+            account: None,
             wrong,
         })
     }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::form::Wrong;
 use super::page::{Frame, Refusal, show};
-use super::visitor::{form, is_ours, keep};
+use super::visitor::{form, is_ours, keep_session};
 use crate::agent::Secret;
 use crate::api::peer;
 use crate::app::App;
@@ -59,7 +59,7 @@ pub(super) async fn set_up(State(app): State<App>, request: Request) -> Result<R
         let (token, password) = (Secret::new(setup_token), Secret::new(password));
         match app.identity.set_up(&token, &id, &password, email.clone(), peer).await {
             Ok(issued) => {
-                let cookie = keep(&app.config, &issued.text, LOGIN_SECONDS);
+                let cookie = keep_session(&app.config, &issued.text, LOGIN_SECONDS);
                 let cookie = cookie.map(|cookie| [(header::SET_COOKIE, cookie)]);
                 return Ok((cookie, Redirect::to("/resources")).into_response());
             }

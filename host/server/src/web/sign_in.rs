@@ -6,21 +6,22 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use serde::Deserialize;
 
+use super::oidc::Way;
 use super::page::{Frame, Refusal, show};
-use super::visitor::{Nothing, Sent, Visitor, forget, form, is_ours, keep};
+use super::visitor::{Nothing, Sent, Visitor, forget_session, form, is_ours, keep_session};
 use crate::agent::Secret;
 use crate::api::{Problem, peer};
 use crate::app::App;
 use crate::identity::LOGIN_SECONDS;
 
 /// What the token of a browser is called in the list of one's own.
-const LABEL: &str = "browser";
+pub(super) const LABEL: &str = "browser";
 
 #[derive(Deserialize)]
 pub(super) struct Next {
     /// Where to go then.
     #[serde(default)]
-    next: String,
+    pub(super) next: String,
 }
 
 #[derive(Deserialize)]
@@ -40,14 +41,21 @@ struct SignInPage {
     user: String,
     next: String,
     error: Option<String>,
+    /// The provider beside the form.
+    way: Option<Way>,
 }
 
 /// The form; anybody may see it.
-pub(super) async fn page(visitor: Result<Visitor, Response>, Query(Next { next }): Query<Next>) -> Response {
+pub(super) async fn page(
+    visitor: Result<Visitor, Response>,
+    State(app): State<App>,
+    Query(Next { next }): Query<Next>,
+) -> Response {
     if visitor.is_ok() {
         return Redirect::to(inside(&next)).into_response();
     }
-    let page = SignInPage { frame: Frame::signed_out(), user: String::new(), next, error: None };
+    let way = Way::of(&app, &next);
+    let page = SignInPage { frame: Frame::signed_out(), user: String::new(), next, error: None, way };
     show(StatusCode::OK, &page)
 }
 
@@ -58,13 +66,14 @@ pub(super) async fn sign_in(State(app): State<App>, request: Request) -> Result<
     let SignIn { user, password, next } = form(request, &app).await?;
     match app.identity.log_in(&user, &Secret::new(password), LABEL.to_owned(), peer).await {
         Ok(issued) => {
-            let cookie = keep(&app.config, &issued.text, LOGIN_SECONDS);
+            let cookie = keep_session(&app.config, &issued.text, LOGIN_SECONDS);
             let cookie = cookie.map(|cookie| [(header::SET_COOKIE, cookie)]);
             Ok((cookie, Redirect::to(inside(&next))).into_response())
         }
         Err(error) => {
             let (status, _, why) = Problem::from(error).words();
-            let page = SignInPage { frame: Frame::signed_out(), user, next, error: Some(why) };
+            let way = Way::of(&app, &next);
+            let page = SignInPage { frame: Frame::signed_out(), user, next, error: Some(why), way };
             Ok(show(status, &page))
         }
     }
@@ -81,12 +90,12 @@ pub(super) async fn sign_out(
 
 /// The way to the form, with nothing kept.
 pub(super) fn signed_out(app: &App) -> Response {
-    let cookie = forget(&app.config).map(|cookie| [(header::SET_COOKIE, cookie)]);
+    let cookie = forget_session(&app.config).map(|cookie| [(header::SET_COOKIE, cookie)]);
     (cookie, Redirect::to("/sign-in")).into_response()
 }
 
 /// `next`, where it leads to a page of ours.
-fn inside(next: &str) -> &str {
+pub(super) fn inside(next: &str) -> &str {
     let is_ours = next.starts_with('/')
         && !next.starts_with("//")
         && !next.contains('\\')

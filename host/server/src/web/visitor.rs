@@ -22,6 +22,9 @@ use crate::app::App;
 use crate::config::Config;
 use crate::identity;
 
+/// The cookie with the token of whoever is signed in.
+const SESSION: &str = "quorate";
+
 /// Somebody who is signed in with a browser.
 pub(super) struct Visitor {
     pub(super) user: User,
@@ -50,7 +53,7 @@ impl FromRequestParts<App> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        let signed_in = match cookie(&parts.headers, name(&app.config)) {
+        let signed_in = match cookie(&parts.headers, &app.config, SESSION) {
             Some(token) => app.identity.authenticate(token),
             None => Err(identity::Error::UnknownToken),
         };
@@ -157,33 +160,44 @@ pub(super) fn encoded(text: &str) -> String {
     each.collect()
 }
 
-/// The cookie's name. With this prefix browsers keep it to one host and to TLS (RFC 6265bis).
-fn name(config: &Config) -> &'static str {
-    if is_secure(config) { "__Host-quorate" } else { "quorate" }
+/// A cookie's whole name. With this prefix browsers keep it to one host and to TLS (RFC 6265bis).
+fn whole(config: &Config, name: &str) -> String {
+    if is_secure(config) { format!("__Host-{name}") } else { name.to_owned() }
 }
 
 fn is_secure(config: &Config) -> bool {
     config.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
 }
 
-/// Has the browser keep `token` for so many seconds.
-pub(super) fn keep(config: &Config, token: &Secret, seconds: u64) -> Option<HeaderValue> {
+/// Has the browser keep `token` for so many seconds: it is signed in with it.
+pub(super) fn keep_session(config: &Config, token: &Secret, seconds: u64) -> Option<HeaderValue> {
+    keep(config, SESSION, token, seconds)
+}
+
+/// Has the browser forget it.
+pub(super) fn forget_session(config: &Config) -> Option<HeaderValue> {
+    forget(config, SESSION)
+}
+
+/// Has the browser keep `text` under a name for so many seconds, where no script can read it.
+pub(super) fn keep(config: &Config, name: &str, text: &Secret, seconds: u64) -> Option<HeaderValue> {
     let secure = if is_secure(config) { "; Secure" } else { "" };
-    let text = token.expose();
+    let (name, text) = (whole(config, name), text.expose());
     // `Lax`: a link in a message leads to the page, and not to another sign-in.
-    let cookie =
-        format!("{}={text}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}", name(config));
+    let cookie = format!("{name}={text}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
     let mut value = HeaderValue::from_str(&cookie).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
 
-/// Has the browser forget it.
-pub(super) fn forget(config: &Config) -> Option<HeaderValue> {
-    keep(config, &Secret::new(""), 0)
+/// Has the browser forget what it kept under a name.
+pub(super) fn forget(config: &Config, name: &str) -> Option<HeaderValue> {
+    keep(config, name, &Secret::new(""), 0)
 }
 
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+/// What the browser kept under a name.
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, config: &Config, name: &str) -> Option<&'a str> {
+    let name = whole(config, name);
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs =
         cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
@@ -223,8 +237,9 @@ mod tests {
     #[test]
     fn a_cookie_is_found_among_others_and_by_its_whole_name() {
         let headers = headers(&[("cookie", "xquorate=1; quorate=qrt_a; other=2")]);
-        assert_eq!(cookie(&headers, "quorate"), Some("qrt_a"));
-        assert_eq!(cookie(&headers, "rate"), None);
+        let config = Config::default();
+        assert_eq!(cookie(&headers, &config, "quorate"), Some("qrt_a"));
+        assert_eq!(cookie(&headers, &config, "rate"), None);
     }
 
     #[test]

@@ -100,7 +100,7 @@ pub(super) fn user_id(name: &str) -> UserId {
 
 /// A person as they are after `revision` entries.
 pub(super) fn person(name: &str, revision: u64) -> User {
-    User { id: user_id(name), profile: profile(), tokens: Vec::new(), revision }
+    User { id: user_id(name), profile: profile(), account: None, tokens: Vec::new(), revision }
 }
 
 pub(super) fn profile() -> Profile {
@@ -111,7 +111,7 @@ pub(super) fn profile() -> Profile {
 pub(super) fn save(name: &str, revision: u64, second: i64) -> Step {
     let before = person(name, revision);
     let before = (revision > 0).then_some(&before);
-    user::save(&user_id(name), before, profile(), 1, Actor::Gateway, at(second)).unwrap()
+    user::save(&user_id(name), before, profile(), None, Actor::Gateway, at(second)).unwrap()
 }
 
 pub(super) fn resource(name: &str) -> Resource {
