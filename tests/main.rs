@@ -26,6 +26,7 @@ mod suites {
     mod facts;
     mod identity;
     mod kill;
+    mod oidc;
     mod operations;
     mod policy_changes;
     mod program;

@@ -18,8 +18,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
+use quorate::config::Config;
 use world::browser::Browser;
 use world::program::PATIENCE;
+use world::provider::{declared, settings};
 use world::{World, component, noted, quorum};
 
 const COMMAND: &str = "update invoices\n   set paid_at = now()\n where number = 4711;\n";
@@ -28,7 +30,10 @@ const COMMAND: &str = "update invoices\n   set paid_at = now()\n where number = 
 async fn main() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
     std::fs::create_dir_all(&folder).unwrap();
-    let world = World::new().await;
+    let mut provider = settings("https://id.example.org", "quorate");
+    provider.label = Some("Example".to_owned());
+    let oidc = Some(declared(provider, None));
+    let world = World::with(Config { oidc, ..Config::default() }).await;
     for (name, policies) in [
         ("prod-postgres", quorum(&["dba", "security"], true, 1)),
         ("billing-shell", quorum(&["dba"], false, 1)),
@@ -83,6 +88,7 @@ async fn main() {
     let candidate = candidate.text("/digest").to_owned();
     let pages = [
         ("sign-in", "sign-in".to_owned(), &nobody),
+        ("sign-in-refused", "sign-in/oidc/callback".to_owned(), &nobody),
         ("inbox", "requests?inbox=all".to_owned(), &bob),
         ("request", format!("requests/{waits}"), &bob),
         ("command", format!("requests/{command}"), &bob),

@@ -1,8 +1,10 @@
 //! The web app in a real browser: what people see, and what they can do by clicking.
 
+use quorate::config::Config;
 use serde_json::json;
 
 use crate::world::browser::{Browser, Page, axe};
+use crate::world::provider::{declared, settings};
 use crate::world::{World, quorum};
 
 const PASSWORD: &str = "correct horse battery";
@@ -16,7 +18,10 @@ pub async fn page_of(browser: &Browser, world: &World, who: &str) -> Page {
 
 /// A world in which ann has asked for `prod`, which takes one of dba and one of security.
 async fn asked() -> (World, String, Browser) {
-    let world = World::new().await;
+    asked_in(World::new().await).await
+}
+
+async fn asked_in(world: World) -> (World, String, Browser) {
     world.resource("prod", quorum(&["dba", "security"], true, 1)).await;
     let id = world.ask("ann", "prod", "1h").await.good().id();
     (world, id, Browser::start().await)
@@ -259,7 +264,9 @@ async fn a_page_that_one_may_not_see_is_none() {
 #[tokio::test]
 async fn needs_browser_and_axe_nothing_serious_is_found_on_any_page() {
     let axe = axe();
-    let (world, pending, browser) = asked().await;
+    let oidc = Some(declared(settings("https://id.example.org", "quorate"), None));
+    let world = World::with(Config { oidc, ..Config::default() }).await;
+    let (world, pending, browser) = asked_in(world).await;
     let approved = world.ask("ann", "prod", "2h").await.good().id();
     world.approve("bob", &approved).await.good();
     world.approve("sam", &approved).await.good();
@@ -295,7 +302,9 @@ async fn needs_browser_and_axe_nothing_serious_is_found_on_any_page() {
     for scheme in ["light", "dark"] {
         let operators = operators.iter().chain(&further).map(|path| (&root, path.as_str()));
         let signed_in = paths.iter().chain(&requests).map(|path| (&bob, path.as_str()));
-        for (page, path) in signed_in.chain(operators).chain([(&nobody, "sign-in")]) {
+        for (page, path) in
+            signed_in.chain(operators).chain([(&nobody, "sign-in"), (&nobody, "sign-in/oidc/callback")])
+        {
             page.colours(scheme).await;
             page.open(&format!("{}/{path}", world.url())).await;
             let found = page.found_by_axe(&axe).await;

@@ -168,7 +168,7 @@ impl Gateway {
 
 /// An address that can be had again after a restart. Its port is below those that the system
 /// gives to clients: who tries to reach a gateway that is down must not end up in its place.
-fn free_address() -> String {
+pub fn free_address() -> String {
     let chance = RandomState::new();
     let addresses = (0_u64..).map(|nth| format!("127.0.0.1:{}", 20_000 + chance.hash_one(nth) % 12_000));
     let mut free = addresses.filter(|address| std::net::TcpListener::bind(address).is_ok());

@@ -9,6 +9,7 @@ pub mod browser;
 pub mod disk;
 pub mod gateway;
 pub mod program;
+pub mod provider;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -61,16 +62,21 @@ impl World {
 
     /// A world whose gateway runs with `config`, but on a port and folder of its own.
     pub async fn with(config: Config) -> Self {
-        Self::peopled(config, TempDir::new().unwrap()).await
+        Self::peopled(config, TempDir::new().unwrap(), START.parse().unwrap()).await
+    }
+
+    /// The same, beginning now: for what others measure by a clock of their own.
+    pub async fn today(config: Config) -> Self {
+        Self::peopled(config, TempDir::new().unwrap(), Clock::system().now()).await
     }
 
     /// The same in a folder of the test's choice.
     pub async fn inside(folder: TempDir) -> Self {
-        Self::peopled(Config::default(), folder).await
+        Self::peopled(Config::default(), folder, START.parse().unwrap()).await
     }
 
-    async fn peopled(config: Config, folder: TempDir) -> Self {
-        let mut world = Self::begin(config, folder).await;
+    async fn peopled(config: Config, folder: TempDir, start: Timestamp) -> Self {
+        let mut world = Self::begin(config, folder, start).await;
         for (name, groups) in PEOPLE {
             world.person(name, groups).await;
         }
@@ -79,13 +85,13 @@ impl World {
 
     /// A gateway that nobody has set up.
     pub async fn empty(config: Config) -> Self {
-        Self::begin(config, TempDir::new().unwrap()).await
+        Self::begin(config, TempDir::new().unwrap(), START.parse().unwrap()).await
     }
 
-    async fn begin(config: Config, folder: TempDir) -> Self {
+    async fn begin(config: Config, folder: TempDir, start: Timestamp) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let config = Config { data: folder.path().join("data"), ..config };
-        let (clock, hand) = Clock::manual(START.parse().unwrap());
+        let (clock, hand) = Clock::manual(start);
         let config = Config { listen: ([127, 0, 0, 1], 0).into(), ..config };
         warm(&config.compiled());
         let running = App::start(config.clone(), clock).await.unwrap();
