@@ -42,7 +42,7 @@ pub struct Settings {
     /// Claim with the user name, or a JSON pointer into the claims [default: `preferred_username`]
     #[arg(long = "oidc-user-claim", env = "QUORATE_OIDC_USER_CLAIM", value_name = "CLAIM")]
     pub user_claim: Option<String>,
-    /// Claim with the groups, or a JSON pointer such as /realm_access/roles [default: groups]
+    /// Claim with the groups, or a JSON pointer such as `/realm_access/roles` [default: groups]
     #[arg(long = "oidc-groups-claim", env = "QUORATE_OIDC_GROUPS_CLAIM", value_name = "CLAIM")]
     pub groups_claim: Option<String>,
     /// Scopes to ask for besides `openid` [default: profile,email]

@@ -62,7 +62,7 @@ pub(super) async fn begin(
             let kept = keep(&app.config, COOKIE, &text, SECONDS).map(|kept| [(header::SET_COOKIE, kept)]);
             Ok((kept, Redirect::to(&place)).into_response())
         }
-        Err(error) => Ok(not_begun_or_ended(error, &next)),
+        Err(error) => Ok(not_begun_or_ended(&error, &next)),
     }
 }
 
@@ -93,9 +93,9 @@ async fn signed_in(
     peer: Option<std::net::IpAddr>,
 ) -> Result<Response, Response> {
     let attempt = provider.end(cookie(headers, &app.config, COOKIE), &answer);
-    let attempt = attempt.map_err(|ended| not_begun_or_ended(ended.into(), ""))?;
+    let attempt = attempt.map_err(|ended| not_begun_or_ended(&ended.into(), ""))?;
     let vouched = provider.redeem(&attempt, answer).await;
-    let vouched = vouched.map_err(|error| not_begun_or_ended(error, &attempt.next))?;
+    let vouched = vouched.map_err(|error| not_begun_or_ended(&error, &attempt.next))?;
     let account = vouched.account.clone();
     let issued = app.identity.admit(vouched, LABEL.to_owned(), peer).await.map_err(|error| {
         tracing::warn!(issuer = account.issuer, subject = account.subject, %error, "not let in with a provider");
@@ -112,8 +112,8 @@ fn provider(app: &App) -> Result<&Provider, Refusal> {
     provider.ok_or_else(|| Refusal(Problem::not_found("provider to sign in with", "oidc")))
 }
 
-fn not_begun_or_ended(error: Error, next: &str) -> Response {
-    let status = match &error {
+fn not_begun_or_ended(error: &Error, next: &str) -> Response {
+    let status = match error {
         Error::Ended(_) => StatusCode::BAD_REQUEST,
         Error::Denied { .. } => StatusCode::FORBIDDEN,
         Error::Refused { .. } | Error::Untrusted { .. } => StatusCode::BAD_GATEWAY,
