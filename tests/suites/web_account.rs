@@ -1,6 +1,5 @@
 //! The first admin, and passwords, in a real browser.
 
-use super::web_rules::sent;
 use crate::world::World;
 use crate::world::browser::Browser;
 use crate::world::gateway::Gateway;
@@ -86,7 +85,7 @@ async fn nobody_changes_a_password_who_does_not_know_it() {
     let fields = [("old", "guess"), ("new", "another+horse+battery"), ("again", "another+horse+battery")];
     let mut seen = Vec::new();
     for _ in 0..12 {
-        let (status, page) = sent(&world, "ann", "/account/password", &fields).await;
+        let (status, page) = world.sent("ann", "/account/password", &fields).await;
         assert_eq!(status, 422);
         seen.push(page.contains("too many attempts"));
     }

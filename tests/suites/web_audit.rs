@@ -1,7 +1,6 @@
 //! The ledger and recorded decisions in a real browser.
 
 use super::web::page_of;
-use super::web_rules::{seen, sent};
 use crate::world::browser::Browser;
 use crate::world::{World, quorum};
 
@@ -79,11 +78,11 @@ async fn only_auditors_read_the_ledger_and_what_they_look_for_wrongly_is_said() 
     let id = world.ask("ann", "prod", "1h").await.good().id();
     let record = world.request(&id).await.text("/record").to_owned();
     for path in ["/audit", "/audit/export", &format!("/decisions/{record}")] {
-        assert_eq!(seen(&world, "ann", path).await.0, 403, "{path}");
+        assert_eq!(world.seen("ann", path).await.0, 403, "{path}");
     }
     for path in ["/audit/verify", &format!("/decisions/{record}/replay")] {
-        assert_eq!(sent(&world, "ann", path, &[]).await.0, 403, "{path}");
-        assert_eq!(seen(&world, "root", path).await.0, 405, "{path}");
+        assert_eq!(world.sent("ann", path, &[]).await.0, 403, "{path}");
+        assert_eq!(world.seen("root", path).await.0, 405, "{path}");
     }
     for (query, says) in [
         ("stream=nonsense", "is not the name of a stream"),
@@ -91,11 +90,11 @@ async fn only_auditors_read_the_ledger_and_what_they_look_for_wrongly_is_said() 
         ("since=yesterday", "`yesterday` is no time"),
         ("cursor=x", "this page of the list is none"),
     ] {
-        let (status, page) = seen(&world, "root", &format!("/audit?{query}")).await;
+        let (status, page) = world.seen("root", &format!("/audit?{query}")).await;
         assert_eq!(status, 400, "{query}");
         assert!(page.contains(says), "{query}: {page}");
     }
     let none = "0".repeat(64);
-    assert_eq!(seen(&world, "root", &format!("/decisions/{none}")).await.0, 404);
+    assert_eq!(world.seen("root", &format!("/decisions/{none}")).await.0, 404);
     world.finish().await;
 }

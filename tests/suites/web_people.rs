@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::web::page_of;
-use super::web_rules::{seen, sent};
 use crate::world::browser::Browser;
 use crate::world::{World, quorum};
 
@@ -75,17 +74,17 @@ async fn people_are_read_by_auditors_changed_by_admins_and_the_last_admin_stays(
     let mut world = World::new().await;
     world.person("audrey", &["auditor"]).await;
     for path in ["/people", "/people/ann", "/groups/dba"] {
-        assert_eq!(seen(&world, "ann", path).await.0, 403, "{path}");
-        let (status, page) = seen(&world, "audrey", path).await;
+        assert_eq!(world.seen("ann", path).await.0, 403, "{path}");
+        let (status, page) = world.seen("audrey", path).await;
         assert_eq!(status, 200, "{path}");
         assert!(!page.contains(">Save</button>"), "{path}");
     }
     for who in ["ann", "audrey"] {
-        assert_eq!(seen(&world, who, "/new/person").await.0, 403);
-        assert_eq!(sent(&world, who, "/people", &[("id", "x"), ("groups", "admin")]).await.0, 403);
-        assert_eq!(sent(&world, who, "/groups/admin", &[("members", who)]).await.0, 403);
+        assert_eq!(world.seen(who, "/new/person").await.0, 403);
+        assert_eq!(world.sent(who, "/people", &[("id", "x"), ("groups", "admin")]).await.0, 403);
+        assert_eq!(world.sent(who, "/groups/admin", &[("members", who)]).await.0, 403);
     }
-    let (_, form) = seen(&world, "root", "/people/root").await;
+    let (_, form) = world.seen("root", "/people/root").await;
     let was = form.split("name=\"was\" value=\"").nth(1).unwrap().split('"').next().unwrap();
     for (fields, says) in [
         (vec![("id", "a b"), ("active", "on")], "a b"),
@@ -97,16 +96,16 @@ async fn people_are_read_by_auditors_changed_by_admins_and_the_last_admin_stays(
             "somebody else has changed",
         ),
     ] {
-        let (status, page) = sent(&world, "root", "/people", &fields).await;
+        let (status, page) = world.sent("root", "/people", &fields).await;
         assert_eq!(status, 422, "{fields:?}");
         assert!(page.contains(says), "{fields:?}: {page}");
     }
-    let (status, page) = sent(&world, "root", "/groups/admin", &[]).await;
+    let (status, page) = world.sent("root", "/groups/admin", &[]).await;
     assert_eq!(status, 422);
     assert!(page.contains("the last active admin"), "{page}");
-    assert_eq!(seen(&world, "root", "/people/nobody").await.0, 404);
-    assert_eq!(sent(&world, "root", "/people", &[("editing", "nobody"), ("active", "on")]).await.0, 404);
-    let (_, found) = seen(&world, "root", "/people?text=BO&group=dba").await;
+    assert_eq!(world.seen("root", "/people/nobody").await.0, 404);
+    assert_eq!(world.sent("root", "/people", &[("editing", "nobody"), ("active", "on")]).await.0, 404);
+    let (_, found) = world.seen("root", "/people?text=BO&group=dba").await;
     assert!(found.contains("/people/bob") && !found.contains("/people/bea"), "{found}");
     world.finish().await;
 }

@@ -3,7 +3,6 @@
 
 use super::policy_changes;
 use super::web::page_of;
-use super::web_rules::{seen, sent};
 use crate::world::browser::Browser;
 use crate::world::{World, component, noted, quorum};
 
@@ -128,14 +127,14 @@ async fn policies_are_read_by_auditors_changed_by_admins_and_hidden_from_others(
         "/policies/group-quorum/playground",
     ];
     for path in pages {
-        assert_eq!(seen(&world, "ann", path).await.0, 403, "{path}");
-        assert_eq!(seen(&world, "audrey", path).await.0, 200, "{path}");
+        assert_eq!(world.seen("ann", path).await.0, 403, "{path}");
+        assert_eq!(world.seen("audrey", path).await.0, 200, "{path}");
     }
-    assert!(!seen(&world, "audrey", "/policies/group-quorum").await.1.contains("<button name=\"do\""));
+    assert!(!world.seen("audrey", "/policies/group-quorum").await.1.contains("<button name=\"do\""));
     for verb in ["stage", "shadow", "stop-shadow", "activate", "roll-back", "accept"] {
         for who in ["ann", "audrey"] {
             let fields = [("do", verb), ("digest", &digest), ("reason", "x")];
-            assert_eq!(sent(&world, who, "/policies/group-quorum", &fields).await.0, 403, "{who} {verb}");
+            assert_eq!(world.sent(who, "/policies/group-quorum", &fields).await.0, 403, "{who} {verb}");
         }
     }
     for (fields, status, says) in [
@@ -147,7 +146,7 @@ async fn policies_are_read_by_auditors_changed_by_admins_and_hidden_from_others(
         (vec![("do", "accept"), ("difference", "1"), ("reason", "x")], 409, "shadow"),
         (vec![], 400, "nothing that can be done"),
     ] {
-        let (got, page) = sent(&world, "root", "/policies/group-quorum", &fields).await;
+        let (got, page) = world.sent("root", "/policies/group-quorum", &fields).await;
         assert_eq!(got, status, "{fields:?}");
         assert!(page.contains(says), "{fields:?}: {page}");
     }
@@ -159,17 +158,13 @@ async fn policies_are_read_by_auditors_changed_by_admins_and_hidden_from_others(
         ("/policies/group-quorum/playground?version=zz", 422),
         ("/policies/group-quorum/playground?record=zz", 400),
     ] {
-        assert_eq!(seen(&world, "root", path).await.0, status, "{path}");
+        assert_eq!(world.seen("root", path).await.0, status, "{path}");
     }
     let days = format!("/policies/group-quorum/backtest?candidate={digest}&days=soon");
-    assert_eq!(seen(&world, "root", &days).await.0, 400);
+    assert_eq!(world.seen("root", &days).await.0, 400);
     for input in ["nothing", "{}", "{\"now\":1}"] {
         let fields = [("as_json", "on"), ("input", input)];
-        assert_eq!(
-            sent(&world, "root", "/policies/group-quorum/playground", &fields).await.0,
-            422,
-            "{input}"
-        );
+        assert_eq!(world.sent("root", "/policies/group-quorum/playground", &fields).await.0, 422, "{input}");
     }
     world.finish().await;
 }

@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::web::page_of;
-use super::web_rules::{seen, sent};
 use crate::world::browser::Browser;
 use crate::world::{World, quorum};
 
@@ -77,13 +76,13 @@ async fn resources_are_read_by_auditors_changed_by_admins_and_bad_ones_are_refus
     world.person("audrey", &["auditor"]).await;
     world.resource("prod", quorum(&["dba"], false, 1)).await;
     for path in ["/resources", "/resources/prod"] {
-        assert_eq!(seen(&world, "ann", path).await.0, 403, "{path}");
-        assert_eq!(seen(&world, "audrey", path).await.0, 200, "{path}");
+        assert_eq!(world.seen("ann", path).await.0, 403, "{path}");
+        assert_eq!(world.seen("audrey", path).await.0, 200, "{path}");
     }
     for who in ["ann", "audrey"] {
-        assert_eq!(seen(&world, who, "/new/resource").await.0, 403);
-        assert_eq!(sent(&world, who, "/resources", &[("name", "x"), ("command", "sh")]).await.0, 403);
-        assert_eq!(sent(&world, who, "/resources/prod/remove", &[]).await.0, 403);
+        assert_eq!(world.seen(who, "/new/resource").await.0, 403);
+        assert_eq!(world.sent(who, "/resources", &[("name", "x"), ("command", "sh")]).await.0, 403);
+        assert_eq!(world.sent(who, "/resources/prod/remove", &[]).await.0, 403);
     }
     let base = [("name", "x"), ("command", "sh"), ("access_types", "command")];
     for (field, value, says) in [
@@ -104,7 +103,7 @@ async fn resources_are_read_by_auditors_changed_by_admins_and_bad_ones_are_refus
         if field == "new_secret_name" {
             fields.push(("new_secret_value", ""));
         }
-        let (status, page) = sent(&world, "root", "/resources", &fields).await;
+        let (status, page) = world.sent("root", "/resources", &fields).await;
         assert_eq!(status, 422, "{field} {value}");
         assert!(page.replace("&#39;", "'").contains(says), "{field} {value}: {page}");
     }
@@ -115,9 +114,9 @@ async fn resources_are_read_by_auditors_changed_by_admins_and_bad_ones_are_refus
         ("new_secret_name", "PATH"),
         ("new_secret_value", "hunter2"),
     ];
-    let (status, page) = sent(&world, "root", "/resources", &secret).await;
+    let (status, page) = world.sent("root", "/resources", &secret).await;
     assert_eq!(status, 422);
     assert!(!page.contains("hunter2"), "a secret came back");
-    assert_eq!(seen(&world, "root", "/resources/nothing").await.0, 404);
+    assert_eq!(world.seen("root", "/resources/nothing").await.0, 404);
     world.finish().await;
 }

@@ -1,6 +1,5 @@
 //! Access request rules in a real browser: written in a form, tried, saved, removed.
 
-use reqwest::StatusCode;
 use serde_json::json;
 
 use super::web::page_of;
@@ -144,53 +143,29 @@ async fn needs_browser_what_somebody_else_saved_meanwhile_is_not_written_over() 
     world.finish().await;
 }
 
-/// Sends a form as a page of ours would, and says what status it gets.
-pub async fn sent(world: &World, who: &str, path: &str, fields: &[(&str, &str)]) -> (StatusCode, String) {
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    let body: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let answer = client
-        .post(format!("{}{path}", world.url()))
-        .header("cookie", format!("quorate={}", world.token(who)))
-        .header("sec-fetch-site", "same-origin")
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(body.join("&"))
-        .send()
-        .await
-        .unwrap();
-    (answer.status(), answer.text().await.unwrap())
-}
-
-/// What somebody sees there.
-pub async fn seen(world: &World, who: &str, path: &str) -> (StatusCode, String) {
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    let request = client.get(format!("{}{path}", world.url()));
-    let answer = request.header("cookie", format!("quorate={}", world.token(who))).send().await.unwrap();
-    (answer.status(), answer.text().await.unwrap())
-}
-
 #[tokio::test]
 async fn rules_are_read_by_auditors_written_by_admins_and_hidden_from_others() {
     let mut world = World::new().await;
     world.resource("prod", quorum(&["dba"], false, 1)).await;
     world.person("audrey", &["auditor"]).await;
     for path in ["/rules", "/rules/prod-just-in-time"] {
-        assert_eq!(seen(&world, "ann", path).await.0, 403, "{path}");
-        let (status, page) = seen(&world, "audrey", path).await;
+        assert_eq!(world.seen("ann", path).await.0, 403, "{path}");
+        let (status, page) = world.seen("audrey", path).await;
         assert_eq!(status, 200, "{path}");
         assert!(!page.contains(">Save</button>") && !page.contains("New rule"), "{path}");
     }
     for who in ["ann", "audrey"] {
-        assert_eq!(seen(&world, who, "/new/rule").await.0, 403);
+        assert_eq!(world.seen(who, "/new/rule").await.0, 403);
         for path in ["/rules", "/new/rule", "/rules/prod-just-in-time/remove"] {
             assert_eq!(
-                sent(&world, who, path, &[("editing", "prod-just-in-time")]).await.0,
+                world.sent(who, path, &[("editing", "prod-just-in-time")]).await.0,
                 403,
                 "{who} {path}"
             );
         }
     }
     assert_eq!(world.get("root", "rules").await.body["total"], 2);
-    assert_eq!(seen(&world, "root", "/rules/nothing").await.0, 404);
+    assert_eq!(world.seen("root", "/rules/nothing").await.0, 404);
     world.finish().await;
 }
 
@@ -221,23 +196,23 @@ async fn what_no_form_of_ours_sends_is_refused_beside_its_field() {
     ] {
         let mut fields: Vec<(&str, &str)> = base.iter().copied().filter(|(name, _)| *name != field).collect();
         fields.push((field, value));
-        let (status, page) = sent(&world, "root", "/rules", &fields).await;
+        let (status, page) = world.sent("root", "/rules", &fields).await;
         assert_eq!(status, 422, "{field}");
         let beside = format!("{field}-wrong");
         assert!(page.contains(says), "{field}: {page}");
         assert!(page.contains(&beside) || field == "approval_groups", "{field} {value}: {page}");
         // The same while it is tried.
-        assert_eq!(sent(&world, "root", "/new/rule", &fields).await.0, 200, "{field}");
+        assert_eq!(world.sent("root", "/new/rule", &fields).await.0, 200, "{field}");
     }
     let many: Vec<String> = (0..200).map(|index| format!("policy-{index}")).collect();
     let mut fields =
         vec![("name", "r"), ("access_type", "command"), ("resources", "prod"), ("decided_by", "policies")];
     fields.extend(many.iter().map(|name| (name.as_str(), "no-such-policy")));
-    let (status, page) = sent(&world, "root", "/rules", &fields).await;
+    let (status, page) = world.sent("root", "/rules", &fields).await;
     assert_eq!(status, 422);
     assert!(page.contains("there is no policy `no-such-policy`"), "{page}");
     for verb in ["remove-7", "up-0", "up-99999999999999999999", "add-x", "nonsense", ""] {
-        assert_eq!(sent(&world, "root", "/new/rule", &[("do", verb)]).await.0, 200, "{verb}");
+        assert_eq!(world.sent("root", "/new/rule", &[("do", verb)]).await.0, 200, "{verb}");
     }
     assert_eq!(world.get("root", "rules").await.body["total"], 2);
     world.finish().await;

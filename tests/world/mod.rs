@@ -27,7 +27,8 @@ use quorate_core::Timestamp;
 use quorate_core::entry::Actor;
 use quorate_core::user::Profile;
 use quorate_policy::{Limits, Runtime};
-use reqwest::Method;
+use reqwest::redirect::Policy;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -315,6 +316,21 @@ impl World {
         answer(request.header("Content-Type", "application/json").body(body)).await
     }
 
+    /// What somebody's browser is shown there.
+    pub async fn seen(&self, who: &str, path: &str) -> (StatusCode, String) {
+        let request = self.http.get(format!("{}{path}", self.url()));
+        shown(request.header("cookie", format!("quorate={}", self.token(who)))).await
+    }
+
+    /// What somebody's browser is shown when it sends a form, whose values need no encoding.
+    pub async fn sent(&self, who: &str, path: &str, fields: &[(&str, &str)]) -> (StatusCode, String) {
+        let body: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let request = self.http.post(format!("{}{path}", self.url())).body(body.join("&"));
+        let request = request.header("cookie", format!("quorate={}", self.token(who)));
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        shown(request.header("sec-fetch-site", "same-origin")).await
+    }
+
     /// What is told of changes at `path`, as it is told.
     pub async fn watch(&self, who: &str, path: &str) -> Events {
         let request = self.http.get(format!("{}/api/{path}", self.url())).bearer_auth(self.token(who));
@@ -386,11 +402,16 @@ pub fn noted(component: &[u8], note: &str) -> Vec<u8> {
     noted
 }
 
+async fn shown(request: reqwest::RequestBuilder) -> (StatusCode, String) {
+    let answer = request.send().await.unwrap();
+    (answer.status(), answer.text().await.unwrap())
+}
+
 /// A client that does not read the machine's certificates: everything here is on this
 /// machine, without them.
 fn client() -> reqwest::Client {
     let none = std::iter::empty::<reqwest::Certificate>();
-    reqwest::Client::builder().tls_certs_only(none).no_proxy().build().unwrap()
+    reqwest::Client::builder().tls_certs_only(none).no_proxy().redirect(Policy::none()).build().unwrap()
 }
 
 /// Puts the compiled built-in policies into `folder`, so that each of many gateways
