@@ -21,6 +21,7 @@ mod suites {
     mod backtest;
     mod bad_input;
     mod bypass;
+    mod channels;
     mod configure;
     mod duration;
     mod facts;
@@ -45,6 +46,7 @@ mod suites {
     mod web;
     mod web_account;
     mod web_audit;
+    mod web_channels;
     mod web_jit;
     mod web_people;
     mod web_policies;

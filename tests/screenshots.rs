@@ -22,6 +22,7 @@ use quorate::config::Config;
 use world::browser::Browser;
 use world::program::PATIENCE;
 use world::provider::{declared, settings};
+use world::receiver::Receiver;
 use world::{World, component, noted, quorum};
 
 const COMMAND: &str = "update invoices\n   set paid_at = now()\n where number = 4711;\n";
@@ -33,7 +34,13 @@ async fn main() {
     let mut provider = settings("https://id.example.org", "quorate");
     provider.label = Some("Example".to_owned());
     let oidc = Some(declared(provider, None));
-    let world = World::with(Config { oidc, ..Config::default() }).await;
+    let world = World::with(Config { oidc, notify_own_network: true, ..Config::default() }).await;
+    let receiver = Receiver::start().await;
+    for name in ["pager", "audit-trail"] {
+        let channel = json!({ "kind": "webhook", "address": receiver.address, "all_requests": true,
+            "description": "Whoever is on call" });
+        world.put("root", &format!("channels/{name}"), channel).await.good();
+    }
     for (name, policies) in [
         ("prod-postgres", quorum(&["dba", "security"], true, 1)),
         ("billing-shell", quorum(&["dba"], false, 1)),
@@ -99,6 +106,8 @@ async fn main() {
         ("rule", "rules/prod-postgres-just-in-time".to_owned(), &root),
         ("resources", "resources".to_owned(), &root),
         ("resource", "resources/prod-postgres".to_owned(), &root),
+        ("channels", "channels".to_owned(), &root),
+        ("channel", "channels/pager".to_owned(), &root),
         ("people", "people".to_owned(), &root),
         ("person", "people/ann".to_owned(), &root),
         ("policies", "policies".to_owned(), &root),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// What each module may use besides itself.
 const EDGES: &[(&str, &[&str])] = &[
     ("agent", &[]),
-    ("api", &["agent", "app", "identity", "ledger", "lifecycle", "random", "session", "telemetry"]),
+    ("api", &["agent", "app", "identity", "ledger", "lifecycle", "notify", "random", "session", "telemetry"]),
     (
         "app",
         &[
@@ -18,6 +18,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "identity",
             "ledger",
             "lifecycle",
+            "notify",
             "oidc",
             "reconcile",
             "session",
@@ -33,7 +34,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("facts", &["agent", "clock", "outgoing", "telemetry"]),
     ("identity", &["agent", "ledger", "lifecycle", "random"]),
     ("ledger", &[]),
-    ("lifecycle", &["clock", "config", "facts", "ledger", "random", "telemetry"]),
+    ("lifecycle", &["clock", "config", "facts", "ledger", "outgoing", "random", "telemetry"]),
+    ("notify", &["clock", "ledger", "lifecycle", "outgoing", "random"]),
     ("oidc", &["agent", "clock", "outgoing", "random"]),
     ("outgoing", &[]),
     ("random", &[]),

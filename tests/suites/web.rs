@@ -267,6 +267,8 @@ async fn needs_browser_and_axe_nothing_serious_is_found_on_any_page() {
     let oidc = Some(declared(settings("https://id.example.org", "quorate"), None));
     let world = World::with(Config { oidc, ..Config::default() }).await;
     let (world, pending, browser) = asked_in(world).await;
+    let channel = json!({ "kind": "webhook", "address": "http://localhost:9/", "all_requests": true });
+    world.put("root", "channels/pager", channel).await.good();
     let approved = world.ask("ann", "prod", "2h").await.good().id();
     world.approve("bob", &approved).await.good();
     world.approve("sam", &approved).await.good();
@@ -283,6 +285,9 @@ async fn needs_browser_and_axe_nothing_serious_is_found_on_any_page() {
         "new/rule",
         "resources",
         "resources/prod",
+        "channels",
+        "channels/pager",
+        "new/channel",
         "new/resource",
         "people",
         "people/ann",

@@ -10,6 +10,7 @@ pub mod disk;
 pub mod gateway;
 pub mod program;
 pub mod provider;
+pub mod receiver;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -11,8 +11,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
+use crate::channel::Channel;
 use crate::decision::{Bypass, Decision, PolicyFault, RuleUsed};
-use crate::ids::{Digest, GroupName, PolicyName, RequestId, ResourceName, RuleName, SessionId, UserId};
+use crate::ids::{
+    ChannelName, Digest, GroupName, PolicyName, RequestId, ResourceName, RuleName, SessionId, UserId,
+};
 use crate::input::Vote;
 use crate::request::{Asked, Decider, Grant};
 use crate::resource::Resource;
@@ -37,12 +40,14 @@ pub enum Kind {
     Rule,
     /// A policy.
     Policy,
+    /// A notification channel.
+    Channel,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Request, Self::Session, Self::User, Self::Resource, Self::Rule, Self::Policy];
+    pub const ALL: [Self; 7] =
+        [Self::Request, Self::Session, Self::User, Self::Resource, Self::Rule, Self::Policy, Self::Channel];
 
     /// As it is written in a stream's name.
     pub fn as_str(self) -> &'static str {
@@ -53,6 +58,7 @@ impl Kind {
             Self::Resource => "resource",
             Self::Rule => "rule",
             Self::Policy => "policy",
+            Self::Channel => "channel",
         }
     }
 }
@@ -98,6 +104,11 @@ impl Stream {
     /// A policy's.
     pub fn policy(name: &PolicyName) -> Self {
         Self::new(Kind::Policy, name.as_str())
+    }
+
+    /// A notification channel's.
+    pub fn channel(name: &ChannelName) -> Self {
+        Self::new(Kind::Channel, name.as_str())
     }
 
     /// What kind of thing it is about.
@@ -297,6 +308,15 @@ pub enum Happened {
     },
     /// A rule was removed.
     RuleRemoved,
+    /// A notification channel was added or changed.
+    ChannelSaved {
+        /// What it is now, without its secrets.
+        channel: Box<Channel>,
+    },
+    /// A notification channel was removed.
+    ChannelRemoved,
+    /// A notification channel has another secret to sign with.
+    ChannelSecretRotated,
     /// A component was loaded.
     PolicyLoaded {
         /// Which.

@@ -105,6 +105,10 @@ name!(
     SessionId, "session id"
 );
 name!(
+    /// A notification channel.
+    ChannelName, "channel name"
+);
+name!(
     /// An agent: what runs a resource's command.
     AgentName, "agent name"
 );

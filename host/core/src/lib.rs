@@ -11,7 +11,7 @@
 //! | [`backtest`] | a recorded decision with a candidate in the place of a policy |
 //! | [`people`] | who could meet a requirement |
 //! | [`what_if`] | the smallest sets of people whose votes would do |
-//! | [`user`], [`resource`], [`rule`], [`policy`] | what operators configure |
+//! | [`user`], [`resource`], [`rule`], [`policy`], [`channel`] | what operators configure |
 //! | [`request`] | the life of a request: states, steps, guard-rails |
 //! | [`session`] | a live connection under a grant |
 //! | [`text`] | texts from outside, made fit to be shown |
@@ -20,6 +20,7 @@
 //! Not here: I/O, async, clocks, randomness. `now` and ids are arguments.
 
 pub mod backtest;
+pub mod channel;
 pub mod decision;
 pub mod duration;
 pub mod entry;

@@ -166,9 +166,16 @@ impl Rule {
         Ok(Step::one(stream, revision, by, now, Happened::RuleSaved { rule: Box::new(self) }))
     }
 
-    /// Removes it.
-    pub fn remove(&self, by: Actor, now: Timestamp) -> Step {
-        Step::one(Stream::rule(&self.name), self.revision, by, now, Happened::RuleRemoved)
+    /// Removes it. `used_by` names a channel that is told of requests under it.
+    pub fn remove(&self, used_by: Option<&str>, by: Actor, now: Timestamp) -> Result<Step, Refused> {
+        if let Some(channel) = used_by {
+            return Err(Refused::InUse {
+                what: "rule",
+                name: self.name.to_string(),
+                by: format!("channel {channel}"),
+            });
+        }
+        Ok(Step::one(Stream::rule(&self.name), self.revision, by, now, Happened::RuleRemoved))
     }
 }
 

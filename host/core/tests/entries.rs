@@ -10,9 +10,12 @@ use quorate_core::entry::{Entry, Happened};
 use serde_json::Value;
 
 /// Every kind of entry there is.
-const KINDS: [&str; 32] = [
+const KINDS: [&str; 35] = [
     "account-bound",
     "activation-carried-out",
+    "channel-removed",
+    "channel-saved",
+    "channel-secret-rotated",
     "command-started",
     "password-set",
     "policy-activated",
@@ -75,6 +78,9 @@ fn kind(happened: &Happened) -> &'static str {
         Happened::ResourceRemoved => "resource-removed",
         Happened::RuleSaved { .. } => "rule-saved",
         Happened::RuleRemoved => "rule-removed",
+        Happened::ChannelSaved { .. } => "channel-saved",
+        Happened::ChannelRemoved => "channel-removed",
+        Happened::ChannelSecretRotated => "channel-secret-rotated",
         Happened::PolicyLoaded { .. } => "policy-loaded",
         Happened::PolicyStaged { .. } => "policy-staged",
         Happened::PolicyShadowed { .. } => "policy-shadowed",

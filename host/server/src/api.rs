@@ -14,6 +14,7 @@ mod answer;
 mod audit;
 mod backtest;
 mod body;
+mod channels;
 mod decisions;
 mod document;
 mod events;
@@ -137,6 +138,12 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(shadow::accept))
         .routes(routes!(backtest::offer).layer(component))
         .routes(routes!(backtest::page))
+        .routes(routes!(channels::list))
+        .routes(routes!(channels::show, channels::save, channels::remove))
+        .routes(routes!(channels::rotate))
+        .routes(routes!(channels::test))
+        .routes(routes!(channels::deliveries))
+        .routes(routes!(channels::again))
         .routes(routes!(facts::list))
         .routes(routes!(facts::test))
         .routes(routes!(users::list))

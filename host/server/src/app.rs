@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::identity::Identity;
 use crate::ledger::Ledger;
 use crate::lifecycle::Lifecycle;
+use crate::notify::Notifier;
 use crate::oidc::Provider;
 use crate::session::{Recordings, Sessions};
 use crate::tasks::Tasks;
@@ -34,6 +35,8 @@ pub struct App {
     pub sessions: Sessions,
     /// Who people are.
     pub identity: Identity,
+    /// What tells notification channels.
+    pub notifier: Notifier,
     /// The provider that people can sign in with.
     pub provider: Option<Arc<Provider>>,
     /// What time it is.
@@ -86,11 +89,13 @@ impl App {
         let sessions = Sessions::new(lifecycle.clone(), clock.clone(), launcher, recordings);
         let (identity, setup_token) = Identity::start(&lifecycle)?;
         let provider = provider(&config, &clock)?;
+        let notifier = Notifier::new(lifecycle.clone(), clock.clone(), config.notify_own_network);
         let app = Self {
             lifecycle,
             ledger,
             sessions,
             identity,
+            notifier,
             provider,
             clock,
             config: Arc::new(config),
@@ -103,6 +108,7 @@ impl App {
     fn serve(self, listener: TcpListener, setup_token: Option<String>) -> Running {
         let tasks = Tasks::new(self.stopping.clone());
         reconcile::start(&self.lifecycle, &self.sessions, &self.clock, &tasks);
+        tasks.run("channels", self.notifier.clone().run());
         let address = self.config.listen;
         let router = api::router(self.clone(), web::router());
         let service = router.into_make_service_with_connect_info::<SocketAddr>();

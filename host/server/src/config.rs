@@ -75,6 +75,11 @@ pub struct Settings {
     /// these too, which the ledger shows.
     #[arg(long, env = "QUORATE_POLICY_CHANGES", value_name = "RESOURCE")]
     pub policy_changes: Option<ResourceName>,
+    /// Let notification channels deliver within the gateway's own network, and not only to the public internet
+    ///
+    /// Whoever may edit channels can then have the gateway send requests to machines that only it reaches.
+    #[arg(long, env = "QUORATE_NOTIFY_OWN_NETWORK", num_args = 0..=1, default_missing_value = "true")]
+    pub notify_own_network: Option<bool>,
     /// Let anybody read /metrics; otherwise it takes the token of an admin or auditor
     #[arg(long, env = "QUORATE_METRICS_PUBLIC", num_args = 0..=1, default_missing_value = "true")]
     pub metrics_public: Option<bool>,
@@ -119,6 +124,8 @@ pub struct Config {
     pub shadow_min_samples: u64,
     /// The resource whose approved requests activate versions of policies; none: admins do.
     pub policy_changes: Option<ResourceName>,
+    /// Whether notification channels may deliver within the gateway's own network.
+    pub notify_own_network: bool,
     /// Whether `/metrics` needs no token.
     pub metrics_public: bool,
     /// The provider that people can sign in with; none: passwords only.
@@ -144,6 +151,7 @@ impl Default for Config {
             pending_requests_max: 100,
             shadow_min_samples: 0,
             policy_changes: None,
+            notify_own_network: false,
             metrics_public: false,
             oidc: None,
             facts: Declared::new(),
@@ -244,6 +252,10 @@ impl Config {
                 .or(file.shadow_min_samples)
                 .unwrap_or(default.shadow_min_samples),
             policy_changes: flags.policy_changes.or(file.policy_changes),
+            notify_own_network: flags
+                .notify_own_network
+                .or(file.notify_own_network)
+                .unwrap_or(default.notify_own_network),
             metrics_public: flags.metrics_public.or(file.metrics_public).unwrap_or(default.metrics_public),
             oidc: oidc.map_err(|why| anyhow::anyhow!(why))?,
             facts,

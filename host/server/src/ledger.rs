@@ -21,7 +21,8 @@
 //! Views (requests, sessions, people, resources, rules, policies) can be dropped and
 //! rebuilt from the entries. Password hashes, token digests, secrets, idempotency
 //! keys and blobs stand beside the entries and cannot. What shadows saw stands there too,
-//! and could be found again from the entries and blobs.
+//! and could be found again from the entries and blobs. So does what notification channels were
+//! told (`deliveries`), which could not.
 //!
 //! Not here: what may be appended (`quorate_core` makes every step), the time, and
 //! what follows from an entry.
@@ -29,6 +30,7 @@
 mod append;
 mod audit;
 mod decisions;
+mod deliveries;
 mod find;
 mod lock;
 mod read;
@@ -53,6 +55,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use append::{Append, AppendError, Appended, Basis, KEY_HOURS, Key, Side, Stored, TOKEN_DAYS_KEPT};
 pub use audit::{EntryFilter, Order};
 pub use decisions::{History, Point, PointFilter};
+pub use deliveries::{
+    ChannelSecret, ChannelStatus, DELIVERY_DAYS_KEPT, Delivery, DeliveryState, Failed, Tried,
+};
 pub use find::{Cursor, PAGE_ROWS_MAX, Page, Paged, RequestFilter, SessionFilter, TEXT_CHARS_MAX};
 pub use read::{ReadError, Reader, Size};
 pub use seal::Sealed;

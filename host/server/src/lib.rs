@@ -14,6 +14,7 @@ pub mod facts;
 pub mod identity;
 pub mod ledger;
 pub mod lifecycle;
+pub mod notify;
 pub mod oidc;
 pub mod outgoing;
 pub mod random;

@@ -7,6 +7,7 @@
 
 mod activations;
 mod backtest;
+mod channels;
 mod compiled;
 mod configure;
 mod evaluate;
@@ -37,9 +38,10 @@ use quorate_policy::{Active, LoadError, Runtime};
 use tokio::sync::{Notify, watch};
 
 pub use self::backtest::{BacktestPage, Became, Cell, Flip};
+pub use self::channels::{ChannelKeys, PREVIOUS_KEY_HOURS, SavedChannel};
 pub use self::compiled::Candidate;
 pub use self::configure::Warning;
-pub use self::explain::{Explanation, PolicySaid};
+pub use self::explain::{Explanation, PolicySaid, Untold};
 pub use self::facts::{FactSource, FactTried, LastError, Wanting};
 pub use self::inbox::{Counts, Inbox};
 pub use self::reach::{Grid, Reach, Reached};

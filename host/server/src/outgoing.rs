@@ -3,7 +3,10 @@
 //!
 //! Not here: whom to ask, and how long; callers bound the time.
 
-use reqwest::{Certificate, Client, Response};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Certificate, Client, ClientBuilder, Response, Url};
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,14 +19,110 @@ pub struct Unanswered {
 
 /// A client; `tls` where it meets somebody who has to show a certificate.
 pub fn client(tls: bool) -> Result<Client, String> {
+    built(builder(tls))
+}
+
+/// A client for addresses that the operator did not write into the gateway's settings: it reaches
+/// only the public internet, whatever a name says at the time, unless `own_network`.
+pub fn public_client(tls: bool, own_network: bool) -> Result<Client, String> {
+    if own_network {
+        return client(tls);
+    }
+    // A proxy would find out by itself what a name stands for.
+    built(builder(tls).no_proxy().dns_resolver(PublicOnly))
+}
+
+fn builder(tls: bool) -> ClientBuilder {
     let builder = Client::builder()
         // A redirect would carry headers to somebody else.
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("quorate/", env!("CARGO_PKG_VERSION")));
     // The machine's certificates are only read where somebody needs them.
     let none = std::iter::empty::<Certificate>();
-    let builder = if tls { builder } else { builder.tls_certs_only(none) };
+    if tls { builder } else { builder.tls_certs_only(none) }
+}
+
+fn built(builder: ClientBuilder) -> Result<Client, String> {
     builder.build().map_err(|error| format!("no HTTPS: {error}"))
+}
+
+/// Says where names are, but not those within the gateway's own network.
+struct PublicOnly;
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let public: Vec<SocketAddr> = found.filter(|one| is_public(one.ip())).collect();
+            if public.is_empty() {
+                return Err(OWN_NETWORK.into());
+            }
+            Ok(Box::new(public.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Why an address is not asked.
+pub const OWN_NETWORK: &str =
+    "it is in the gateway's own network, where messages only go with --notify-own-network";
+
+/// An address that something can be sent to: `http` or `https`, with a host and without a user.
+pub fn address(text: &str) -> Result<Url, &'static str> {
+    let url =
+        Url::parse(text.trim()).map_err(|_| "it is no address such as https://hooks.example.org/quorate")?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+        return Err("it has to begin with https:// or http:// and name a host");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("user and password do not belong into an address");
+    }
+    Ok(url)
+}
+
+/// The address that `url` names by its number, if it does.
+pub fn literal(url: &Url) -> Option<IpAddr> {
+    url.host_str()?.trim_matches(['[', ']']).parse().ok()
+}
+
+/// Whether an address is on the public internet, and not in somebody's own network: see the
+/// special-purpose registries of [RFC 6890](https://www.rfc-editor.org/rfc/rfc6890).
+pub fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => match (address.to_ipv4_mapped(), embedded(address)) {
+            (Some(inner), _) | (None, Some(inner)) => is_public_v4(inner),
+            (None, None) => is_public_v6(address),
+        },
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    !(address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_multicast()
+        || address.is_documentation()
+        || a == 0
+        || a >= 240
+        || (a == 100 && (64..128).contains(&b))
+        || (a, b, c) == (192, 0, 0)
+        || (a == 198 && (b == 18 || b == 19)))
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    // All that is given out to anybody is in 2000::/3.
+    let [first, second, ..] = address.segments();
+    first & 0xe000 == 0x2000 && (first, second) != (0x2001, 0xdb8)
+}
+
+/// The IPv4 address in one of NAT64 or 6to4, which leads there.
+fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let v4 = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
+    match address.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => Some(v4(high, low)),
+        _ => None,
+    }
 }
 
 /// The body of an answer, of at most so many bytes.
@@ -54,4 +153,65 @@ pub fn unanswered(error: &reqwest::Error) -> Unanswered {
         }
     }
     Unanswered { why, hung: error.is_connect() || error.is_timeout() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_public_internet_is_public() {
+        for public in ["93.184.215.14", "2606:2800:21f:cb07::1", "::ffff:93.184.215.14", "64:ff9b::5db8:d70e"]
+        {
+            assert!(is_public(public.parse().unwrap()), "{public}");
+        }
+        for own in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "255.255.255.255",
+            "198.18.0.1",
+            "224.0.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fd00::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "2001:db8::1",
+        ] {
+            assert!(!is_public(own.parse().unwrap()), "{own}");
+        }
+    }
+
+    #[test]
+    fn an_address_names_a_host_and_no_user() {
+        assert_eq!(
+            address(" https://hooks.example.org/a?b=c ").unwrap().host_str(),
+            Some("hooks.example.org")
+        );
+        for bad in ["", "hooks.example.org", "ftp://x/", "file:///etc/passwd", "https://ann:pw@x/", "http://"]
+        {
+            assert!(address(bad).is_err(), "{bad}");
+        }
+        // However it is written, it is the address that it is.
+        for own in ["http://127.1/", "http://0x7f000001/", "http://2130706433", "http://[::1]:80/"] {
+            assert!(!is_public(literal(&address(own).unwrap()).unwrap()), "{own}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_into_the_own_network_is_not_followed() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
+        let client = public_client(false, false).unwrap();
+        let why = unanswered(&client.get(&url).send().await.unwrap_err()).why;
+        assert!(why.contains("own network"), "{why}");
+    }
 }

@@ -10,6 +10,7 @@ mod account;
 mod ask;
 mod asset;
 mod audit;
+mod channels;
 mod decision;
 mod form;
 mod happened;
@@ -88,6 +89,13 @@ pub fn router() -> Router<App> {
         .route("/resources/{name}", get(resources::page))
         .route("/resources/{name}/remove", post(resources::remove))
         .route("/new/resource", get(resources::blank))
+        .route("/channels", get(channels::list).post(channels::save))
+        .route("/channels/{name}", get(channels::page))
+        .route("/channels/{name}/remove", post(channels::remove))
+        .route("/channels/{name}/rotate", post(channels::rotate))
+        .route("/channels/{name}/test", post(channels::test))
+        .route("/channels/{name}/again", post(channels::again))
+        .route("/new/channel", get(channels::blank))
         .route("/people", get(people::list).post(people::save))
         .route("/people/{id}", get(people::person))
         .route("/new/person", get(people::blank))

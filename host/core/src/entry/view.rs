@@ -19,6 +19,8 @@ pub enum View {
     Rule(Box<Rule>),
     /// A policy.
     Policy(Box<crate::policy::Policy>),
+    /// A notification channel.
+    Channel(Box<crate::channel::Channel>),
 }
 
 /// An entry that cannot follow what was there before.
@@ -83,6 +85,19 @@ pub fn fold(before: Option<View>, revision_before: u64, entry: &Entry) -> Result
                 Some(View::Rule(rule.clone()))
             }
             Happened::RuleRemoved if before.is_some() => return Ok(None),
+            _ => None,
+        },
+        (Kind::Channel, before) => match (happened, before) {
+            (Happened::ChannelSaved { channel }, _)
+                if channel.name.as_str() == stream.name() && channel.revision == entry.revision =>
+            {
+                Some(View::Channel(channel.clone()))
+            }
+            (Happened::ChannelSecretRotated, Some(View::Channel(mut channel))) => {
+                channel.revision = entry.revision;
+                Some(View::Channel(channel))
+            }
+            (Happened::ChannelRemoved, Some(_)) => return Ok(None),
             _ => None,
         },
         _ => None,

@@ -147,6 +147,9 @@ impl State {
             | Happened::ResourceRemoved
             | Happened::RuleSaved { .. }
             | Happened::RuleRemoved
+            | Happened::ChannelSaved { .. }
+            | Happened::ChannelRemoved
+            | Happened::ChannelSecretRotated
             | Happened::PolicyLoaded { .. }
             | Happened::PolicyStaged { .. }
             | Happened::PolicyShadowed { .. }

@@ -26,7 +26,12 @@ it cannot tell any more whether the secret is the same, and refuses the key.\n\n
 Times are RFC 3339 in UTC, durations as in `2h` or `1h30m`.";
 
 /// Writes without an idempotency key, each with its reason in its description.
-const WITHOUT_KEY: [&str; 2] = ["/api/login", "/api/setup"];
+const WITHOUT_KEY: [&str; 4] = [
+    "/api/channels/{name}/deliveries/{entry}/again",
+    "/api/channels/{name}/test",
+    "/api/login",
+    "/api/setup",
+];
 
 /// The document before the handlers are added.
 pub(super) fn start() -> OpenApi {

@@ -97,10 +97,30 @@ fn gauges(app: &App) -> Result<String, Problem> {
     gauge(&mut text, "quorate_requests_stuck", help, &one(stuck));
     let open = app.ledger.open_sessions()?.len() as u64;
     gauge(&mut text, "quorate_sessions_open", "Sessions that are open.", &one(open));
+    channels(app, &mut text)?;
     let size = app.ledger.size()?;
     gauge(&mut text, "quorate_ledger_head", "The number of the newest entry.", &one(size.entries));
     gauge(&mut text, "quorate_ledger_bytes", "The ledger file and its log.", &one(size.file_bytes));
     Ok(text)
+}
+
+fn channels(app: &App, text: &mut String) -> Result<(), Problem> {
+    let (mut waiting, mut dead, mut failures, mut told) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for channel in app.ledger.channels()? {
+        let status = app.ledger.channel_status(&channel.name)?.unwrap_or_default();
+        let labels = format!("{{channel=\"{}\"}}", channel.name);
+        waiting.push((labels.clone(), status.waiting));
+        dead.push((labels.clone(), status.dead));
+        failures.push((labels.clone(), status.failures));
+        let at = status.delivered_at.and_then(|at| u64::try_from(at.as_second()).ok());
+        told.extend(at.map(|at| (labels, at)));
+    }
+    gauge(text, "quorate_channel_waiting", "Messages that a channel has still to be told.", &waiting);
+    gauge(text, "quorate_channel_dead", "Messages that were given up, of the last 30 days.", &dead);
+    gauge(text, "quorate_channel_failures", "Failures in a row.", &failures);
+    let help = "When a message arrived last, in seconds since 1970.";
+    gauge(text, "quorate_channel_delivered_timestamp_seconds", help, &told);
+    Ok(())
 }
 
 fn one(value: u64) -> [(String, u64); 1] {

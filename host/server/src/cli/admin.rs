@@ -1,6 +1,7 @@
-//! `quorate admin`: people, groups, resources, rules and tokens, one at a time or all from a file.
+//! `quorate admin`: people, groups, resources, rules, channels and tokens, one at a time or all from a file.
 
 mod apply;
+mod channels;
 mod conn;
 mod diff;
 mod file;
@@ -47,6 +48,9 @@ pub(super) enum Admin {
     /// Access request rules: who must approve what
     #[command(subcommand)]
     Rules(things::Rules),
+    /// Notification channels: where messages about requests go
+    #[command(subcommand)]
+    Channels(channels::Channels),
     /// Your own tokens, for programs that act as you
     #[command(subcommand)]
     Tokens(tokens::Tokens),
@@ -70,6 +74,7 @@ impl Admin {
             Self::Groups(groups) => groups.run(context).await,
             Self::Resources(resources) => resources.run(context).await,
             Self::Rules(rules) => rules.run(context).await,
+            Self::Channels(channels) => channels.run(context).await,
             Self::Tokens(tokens) => tokens.run(context).await,
         }
     }

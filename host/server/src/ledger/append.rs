@@ -4,7 +4,9 @@ use std::fmt;
 
 use quorate_core::Timestamp;
 use quorate_core::entry::{Kind, Step, Stream};
-use quorate_core::ids::{Digest, ResourceName, UserId};
+use quorate_core::ids::{ChannelName, Digest, ResourceName, UserId};
+
+use super::deliveries::ChannelSecret;
 
 /// How long an idempotency key is known, in hours.
 pub const KEY_HOURS: i64 = 24;
@@ -122,6 +124,17 @@ pub enum Side {
         /// None forgets it.
         value: Option<String>,
     },
+    /// A secret of a notification channel; all of them go with the channel.
+    ChannelSecret {
+        /// Whose.
+        channel: ChannelName,
+        /// Which.
+        secret: ChannelSecret,
+        /// What it is.
+        value: String,
+        /// When it is not used any more.
+        expires_at: Option<Timestamp>,
+    },
 }
 
 impl fmt::Debug for Side {
@@ -130,6 +143,7 @@ impl fmt::Debug for Side {
             Self::Password { .. } => "Password(..)",
             Self::Token { .. } => "Token(..)",
             Self::Secret { .. } => "Secret(..)",
+            Self::ChannelSecret { .. } => "ChannelSecret(..)",
             Self::Probe => "Probe",
         })
     }

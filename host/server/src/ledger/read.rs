@@ -9,8 +9,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use quorate_core::Timestamp;
+use quorate_core::channel::Channel;
 use quorate_core::entry::{Kind, Stream, View};
-use quorate_core::ids::{Digest, PolicyName, RequestId, ResourceName, RuleName, SessionId, UserId};
+use quorate_core::ids::{
+    ChannelName, Digest, PolicyName, RequestId, ResourceName, RuleName, SessionId, UserId,
+};
 use quorate_core::policy::Policy;
 use quorate_core::request::Request;
 use quorate_core::resource::Resource;
@@ -133,6 +136,11 @@ impl Reader {
         Ok(self.view(&Stream::policy(name))?.and_then(as_policy))
     }
 
+    /// A notification channel.
+    pub fn channel(&self, name: &ChannelName) -> Result<Option<Channel>, ReadError> {
+        Ok(self.view(&Stream::channel(name))?.and_then(as_channel))
+    }
+
     /// All people, by name.
     pub fn users(&self) -> Result<Vec<User>, ReadError> {
         self.all(Kind::User, as_user)
@@ -151,6 +159,11 @@ impl Reader {
     /// All policies, by name.
     pub fn policies(&self) -> Result<Vec<Policy>, ReadError> {
         self.all(Kind::Policy, as_policy)
+    }
+
+    /// All notification channels, by name.
+    pub fn channels(&self) -> Result<Vec<Channel>, ReadError> {
+        self.all(Kind::Channel, as_channel)
     }
 
     /// The requests whose deadline is not after `now`, the earliest first.
@@ -366,3 +379,4 @@ pick!(as_user, User);
 pick!(as_resource, Resource);
 pick!(as_rule, Rule);
 pick!(as_policy, Policy);
+pick!(as_channel, Channel);

@@ -151,7 +151,7 @@ impl Thing {
         match view {
             View::Request(request) => store_request(connection, self.first_seq, request)?,
             View::Session(session) => store_session(connection, self.first_seq, session)?,
-            View::User(_) | View::Resource(_) | View::Rule(_) | View::Policy(_) => {}
+            View::User(_) | View::Resource(_) | View::Rule(_) | View::Policy(_) | View::Channel(_) => {}
         }
         Ok(())
     }
@@ -233,6 +233,7 @@ pub(super) fn encode(view: &View) -> serde_json::Result<String> {
         View::Resource(resource) => serde_json::to_string(resource),
         View::Rule(rule) => serde_json::to_string(rule),
         View::Policy(policy) => serde_json::to_string(policy),
+        View::Channel(channel) => serde_json::to_string(channel),
     }
 }
 
@@ -245,6 +246,7 @@ pub(super) fn decode(kind: Kind, json: &str) -> serde_json::Result<View> {
         Kind::Resource => View::Resource(serde_json::from_str(json)?),
         Kind::Rule => View::Rule(serde_json::from_str(json)?),
         Kind::Policy => View::Policy(serde_json::from_str(json)?),
+        Kind::Channel => View::Channel(serde_json::from_str(json)?),
     })
 }
 

@@ -10,10 +10,10 @@ use quorate_core::ids::Digest;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::schema;
 use super::seal::{Head, Written, digest_of, int, micros};
 use super::views::{self, Thing, ViewError, revision};
 use super::{Append, AppendError, Appended, Basis, KEY_HOURS, Key, Side, Stored, TOKEN_DAYS_KEPT};
+use super::{deliveries, schema};
 
 /// The most appends that share one transaction.
 const BATCH_MAX: usize = 256;
@@ -191,6 +191,7 @@ fn apply(connection: &Connection, newest: &mut Newest, job: &Job) -> Result<(), 
     let mut head = newest.head;
     for entry in &written {
         head = entry.insert(connection, head)?;
+        deliveries::follow(connection, head.seq, &entry.entry)?;
     }
     for thing in things.values() {
         thing.store(connection)?;
@@ -316,6 +317,9 @@ fn keep(connection: &Connection, side: &Side) -> rusqlite::Result<()> {
         ),
         Side::Secret { resource, name, value: None } => connection
             .execute("DELETE FROM secrets WHERE resource = ?1 AND name = ?2", [resource.as_str(), name]),
+        Side::ChannelSecret { channel, secret, value, expires_at } => {
+            deliveries::keep_secret(connection, channel, *secret, value, *expires_at)
+        }
     }?;
     Ok(())
 }
@@ -324,6 +328,6 @@ fn refused(why: impl Into<String>) -> Stop {
     Stop::Refused(AppendError::Failed(why.into()))
 }
 
-fn append_error(error: &rusqlite::Error) -> AppendError {
+pub(super) fn append_error(error: &rusqlite::Error) -> AppendError {
     if schema::is_full(error) { AppendError::Full } else { AppendError::Failed(error.to_string()) }
 }

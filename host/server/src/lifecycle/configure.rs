@@ -251,7 +251,9 @@ impl Lifecycle {
             let Some(rule) = inner.ledger.rule(&name)? else {
                 return Err(Error::NotFound { what: "rule", name: name.to_string() });
             };
-            Ok(Some(Plan::to(rule.remove(by.clone(), now), ())))
+            let channels = inner.ledger.channels()?;
+            let user = channels.iter().find(|channel| channel.rules.contains(&name));
+            Ok(Some(Plan::to(rule.remove(user.map(|one| one.name.as_str()), by.clone(), now)?, ())))
         })
         .await
         .map(drop)

@@ -1,6 +1,8 @@
 //! Why a request stands where it stands: what each policy said, from the record
 //! that was sealed when it was decided.
 
+use std::collections::BTreeMap;
+
 use quorate_core::decision::{Answer, Record};
 use quorate_core::ids::RequestId;
 use serde::Serialize;
@@ -21,6 +23,17 @@ pub struct Explanation {
     /// When they were asked.
     #[schema(value_type = Option<String>)]
     pub decided_at: Option<quorate_core::Timestamp>,
+    /// The notification channels that have not been told what they should.
+    pub untold: Vec<Untold>,
+}
+
+/// A notification channel that could not be told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Untold {
+    /// Which.
+    pub channel: String,
+    /// Why, as far as it is known.
+    pub error: Option<String>,
 }
 
 /// What one policy said.
@@ -53,6 +66,7 @@ impl Lifecycle {
         self.settle(id).await?;
         let request = self.0.request(id)?;
         let view = self.view(&request)?;
+        let untold = self.untold(id)?;
         let sealed = match &request.record {
             Some(digest) => self.0.ledger.blob(digest)?,
             None => None,
@@ -60,7 +74,13 @@ impl Lifecycle {
         let record: Option<Record> =
             sealed.map(|bytes| serde_json::from_slice(&bytes)).transpose().map_err(anyhow::Error::new)?;
         let Some(record) = record else {
-            return Ok(Explanation { request: view, policies: Vec::new(), engine: None, decided_at: None });
+            return Ok(Explanation {
+                request: view,
+                policies: Vec::new(),
+                engine: None,
+                decided_at: None,
+                untold,
+            });
         };
         let policies = record.rules.iter().flat_map(|rule| {
             rule.opinions.iter().map(|opinion| PolicySaid {
@@ -80,7 +100,16 @@ impl Lifecycle {
             request: view,
             engine: Some(record.engine.clone()),
             decided_at: Some(record.input.now),
+            untold,
         })
+    }
+
+    /// Each channel once, with the newest reason.
+    fn untold(&self, id: &RequestId) -> Result<Vec<Untold>, Error> {
+        let failed = self.0.ledger.failed_deliveries(id)?.into_iter();
+        let by_channel: BTreeMap<String, Option<String>> =
+            failed.map(|one| (one.channel.to_string(), one.error)).collect();
+        Ok(by_channel.into_iter().map(|(channel, error)| Untold { channel, error }).collect())
     }
 }
 

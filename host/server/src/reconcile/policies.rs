@@ -71,7 +71,7 @@ fn changes_since(lifecycle: &Lifecycle, seen: u64) -> Result<(Changes, u64), Err
                 Kind::Rule | Kind::Policy => changes.rules = true,
                 Kind::User => changes.users.push(stream.name().to_owned()),
                 Kind::Resource => changes.resources.push(stream.name().to_owned()),
-                Kind::Request | Kind::Session => {}
+                Kind::Request | Kind::Session | Kind::Channel => {}
             }
         }
     }

@@ -22,7 +22,7 @@ use super::words::{self, between, lines};
 use crate::api::{Problem, sessions, visible, visible_after};
 use crate::app::App;
 use crate::ledger::{EntryFilter, Order, Page, SessionFilter};
-use crate::lifecycle::{self, Ballot, Counts, Explanation, PolicySaid, RequestView, WhatItTakes};
+use crate::lifecycle::{self, Ballot, Counts, Explanation, PolicySaid, RequestView, Untold, WhatItTakes};
 
 /// How long a page waits to hear what it would take; past that it does without.
 const TAKES_WAIT: Duration = Duration::from_millis(500);
@@ -62,6 +62,7 @@ struct RequestPage {
     frame: Frame,
     request: RequestView,
     policies: Vec<PolicySaid>,
+    untold: Vec<Untold>,
     takes: Option<WhatItTakes>,
     timeline: Vec<Line>,
     /// Those that the visitor may see.
@@ -157,7 +158,7 @@ fn known(id: &str) -> Result<RequestId, Problem> {
 
 impl RequestPage {
     async fn of(app: &App, user: &User, id: &RequestId) -> Result<Self, Refusal> {
-        let Explanation { request: view, policies, .. } = app.lifecycle.explain(id).await?;
+        let Explanation { request: view, policies, untold, .. } = app.lifecycle.explain(id).await?;
         let takes = match view.state.as_str() {
             "PENDING" => tokio::time::timeout(TAKES_WAIT, app.lifecycle.what_would_it_take(id)).await.ok(),
             _ => None,
@@ -178,6 +179,7 @@ impl RequestPage {
             can: Can::of(&request, user),
             request: view,
             policies,
+            untold,
             takes: takes.transpose()?,
             timeline: entries.iter().map(|sealed| Line::of(&sealed.entry)).collect(),
             sessions,

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use quorate_core::channel::{ChannelKind, EventType};
 use quorate_core::duration::AccessDuration;
-use quorate_core::ids::{AgentName, GroupName, PolicyName, ResourceName, RuleName, UserId};
+use quorate_core::ids::{AgentName, ChannelName, GroupName, PolicyName, ResourceName, RuleName, UserId};
 use quorate_core::rule::{AccessType, Form, PolicyUse};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -57,6 +58,16 @@ pub(super) const RULE: Shape = Shape::Keys(&[
     ("max_duration", Shape::Any),
     ("skip_groups", Shape::Any),
     ("admins_approve_themselves", Shape::Any),
+]);
+/// The keys of a notification channel.
+pub(super) const CHANNEL: Shape = Shape::Keys(&[
+    ("name", Shape::Any),
+    ("description", Shape::Any),
+    ("kind", Shape::Any),
+    ("address", SOURCE),
+    ("all_requests", Shape::Any),
+    ("rules", Shape::Any),
+    ("events", Shape::Any),
 ]);
 const POLICY: Shape = Shape::Keys(&[("file", Shape::Any), ("activate", Shape::Any), ("reason", Shape::Any)]);
 /// The keys of a whole gateway.
@@ -175,6 +186,30 @@ pub(super) struct Rule {
     pub(super) skip_groups: Option<Vec<GroupName>>,
     /// Form: whether admins need no approval; they need none if left out.
     pub(super) admins_approve_themselves: Option<bool>,
+}
+
+/// A notification channel, whole but for its address.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Channel {
+    /// Its name.
+    pub(super) name: Option<ChannelName>,
+    /// For people to read.
+    #[serde(default)]
+    pub(super) description: String,
+    /// How it delivers.
+    pub(super) kind: ChannelKind,
+    /// Where to; what is there is kept if left out.
+    pub(super) address: Option<Source>,
+    /// Whether it is told of every request.
+    #[serde(default)]
+    pub(super) all_requests: bool,
+    /// It is told of requests under these.
+    #[serde(default)]
+    pub(super) rules: BTreeSet<RuleName>,
+    /// Of what; everything if left out.
+    #[serde(default)]
+    pub(super) events: BTreeSet<EventType>,
 }
 
 /// A policy's component.

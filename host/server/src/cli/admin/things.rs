@@ -147,7 +147,10 @@ impl Rules {
     }
 }
 
-async fn list(context: &Context, what: &str, columns: &[&str]) -> Ending {
+/// What the gateway says of a thing, and nobody can put.
+const COUNTED: [&str; 5] = ["revision", "warnings", "status", "host", "key"];
+
+pub(super) async fn list(context: &Context, what: &str, columns: &[&str]) -> Ending {
     let (items, _) = context.gateway()?.list(&[what], Vec::new(), 100_000).await?;
     let items = Value::Array(items);
     let shown: Vec<Value> = Answer::of(items.clone()).read()?;
@@ -183,7 +186,7 @@ fn cell(column: &str, value: &Value) -> String {
     }
 }
 
-async fn show(context: &Context, what: &str, name: &str) -> Ending {
+pub(super) async fn show(context: &Context, what: &str, name: &str) -> Ending {
     let answer = context.gateway()?.get(&[what, name], Vec::new()).await?;
     let text = as_file(&answer.read()?)?;
     context.screen.result(answer.raw(), || text)
@@ -197,7 +200,7 @@ fn as_file(thing: &Value) -> Result<String, Failure> {
             || value.as_array().is_some_and(Vec::is_empty)
             || value.as_object().is_some_and(serde_json::Map::is_empty)
             || value.as_str() == Some("");
-        if is_empty || matches!(name.as_str(), "revision" | "warnings") {
+        if is_empty || COUNTED.contains(&name.as_str()) {
             continue;
         }
         let value = match (name.as_str(), value.as_array()) {
@@ -216,7 +219,7 @@ fn as_file(thing: &Value) -> Result<String, Failure> {
         .map_err(|error| Failure::failed(format!("it cannot be shown: {error}")))
 }
 
-async fn delete(context: &Context, what: &str, name: &str, yes: bool) -> Ending {
+pub(super) async fn delete(context: &Context, what: &str, name: &str, yes: bool) -> Ending {
     if !yes && !context.screen.confirm(&format!("remove {what} {name}?"))? {
         context.screen.say("nothing was changed");
         return Ok(0);
@@ -226,7 +229,7 @@ async fn delete(context: &Context, what: &str, name: &str, yes: bool) -> Ending 
 }
 
 /// The name that the file or the command line gives; where both do, they must agree.
-fn one_name(given: Option<&str>, in_file: Option<&str>) -> Result<String, Failure> {
+pub(super) fn one_name(given: Option<&str>, in_file: Option<&str>) -> Result<String, Failure> {
     match (given, in_file) {
         (Some(given), Some(in_file)) if given != in_file => {
             Err(Failure::usage(format!("the file is for `{in_file}`, not for `{given}`")))
@@ -258,7 +261,8 @@ impl PutResource {
         }
         let mut body = resource.canonical();
         body["secrets"] = json!(secrets);
-        put(context, &gateway, "resource", &name, before.as_ref(), body).await
+        let (answer, text) = put(context, &gateway, "resource", &name, before.as_ref(), body).await?;
+        context.screen.result(answer.raw(), || text)
     }
 }
 
@@ -270,18 +274,20 @@ impl PutRule {
         let body = rule.canonical().map_err(Failure::usage)?;
         let gateway = context.gateway()?;
         let before = gateway.find(&["rules", &name]).await?;
-        put(context, &gateway, "rule", &name, before.as_ref(), body).await
+        let (answer, text) = put(context, &gateway, "rule", &name, before.as_ref(), body).await?;
+        context.screen.result(answer.raw(), || text)
     }
 }
 
-async fn put(
+/// Saves a thing, and says in words what changed.
+pub(super) async fn put(
     context: &Context,
     gateway: &Gateway,
     what: &'static str,
     name: &str,
     before: Option<&Answer>,
     body: Value,
-) -> Ending {
+) -> Result<(Answer, String), Failure> {
     let answer = gateway.put(&[&format!("{what}s"), name], body).await?;
     for warning in warnings(&answer) {
         context.screen.say(&format!("{} {warning}", context.screen.err.yellow("note:")));
@@ -289,7 +295,7 @@ async fn put(
     let shown = |value: &Value| {
         let mut value = value.clone();
         if let Some(fields) = value.as_object_mut() {
-            fields.retain(|name, _| !matches!(name.as_str(), "revision" | "warnings" | "name"));
+            fields.retain(|name, _| name != "name" && !COUNTED.contains(&name.as_str()));
         }
         value
     };
@@ -300,9 +306,8 @@ async fn put(
         &shown(answer.raw()),
     );
     let paint = context.screen.out;
-    context.screen.result(answer.raw(), || {
-        change.map_or(format!("{what} {name} is as it was\n"), |change| change.show(paint))
-    })
+    let text = change.map_or(format!("{what} {name} is as it was\n"), |change| change.show(paint));
+    Ok((answer, text))
 }
 
 #[cfg(test)]

@@ -19,6 +19,14 @@ struct Explanation {
     engine: Option<String>,
     #[serde(default)]
     decided_at: Option<quorate_core::Timestamp>,
+    #[serde(default)]
+    untold: Vec<Untold>,
+}
+
+#[derive(Deserialize)]
+struct Untold {
+    channel: String,
+    error: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -41,7 +49,12 @@ pub(super) async fn explain(context: &Context, gateway: &Gateway, id: &RequestId
     let answer = gateway.get(&["requests", id.as_str(), "explain"], Vec::new()).await?;
     let request = Answer::of(answer.raw().get("request").cloned().unwrap_or_default());
     let mut text = page(context, &request)?;
-    text.push_str(&opinions(&answer.read()?));
+    let explanation = answer.read()?;
+    text.push_str(&opinions(&explanation));
+    for Untold { channel, error } in &explanation.untold {
+        let why = error.as_deref().map(|why| format!(": {}", words::clean(why))).unwrap_or_default();
+        let _ = writeln!(text, "channel {} could not be told{why}", words::clean(channel));
+    }
     let mut value = answer.raw().clone();
     if request.raw()["state"] == json!("PENDING")
         && let Some(takes) = takes::ask(gateway, id.as_str()).await?

@@ -1,0 +1,171 @@
+//! Notification channels: added, changed and removed, with their secrets.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use quorate_core::Timestamp;
+use quorate_core::channel::Channel;
+use quorate_core::entry::{Actor, Stream};
+use quorate_core::ids::ChannelName;
+use quorate_core::refused::Refused;
+use quorate_core::request::after;
+
+use super::{Error, Idempotency, Inner, Lifecycle, Plan, nothing_planned};
+use crate::ledger::{Append, ChannelSecret, Side};
+use crate::{outgoing, random};
+
+/// How long a key is signed with beside the one that took its place, in hours.
+pub const PREVIOUS_KEY_HOURS: u64 = 24;
+
+/// What stands before a key, by the [Standard Webhooks] specification.
+///
+/// [Standard Webhooks]: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+const KEY_PREFIX: &str = "whsec_";
+
+/// What a channel's messages are signed with, the newest first.
+pub type ChannelKeys = Vec<Vec<u8>>;
+
+/// A channel that was saved.
+#[derive(Debug, Clone)]
+pub struct SavedChannel {
+    /// What it is now.
+    pub channel: Channel,
+    /// What its messages are signed with, where that is new: nobody is told again.
+    pub key: Option<String>,
+}
+
+impl Lifecycle {
+    /// Adds or changes a channel. `address` is where it delivers; none keeps what is there. What
+    /// the channel says of its host is not looked at.
+    pub async fn save_channel(
+        &self,
+        channel: Channel,
+        address: Option<String>,
+        by: Actor,
+        key: Option<Idempotency>,
+    ) -> Result<SavedChannel, Error> {
+        let answers = format!("channel/{}", channel.name);
+        let signed_with = new_key()?;
+        self.change(key.map(|key| key.answering(answers)), move |inner, now| {
+            let plan =
+                inner.save_channel(channel.clone(), address.as_deref(), &signed_with, by.clone(), now)?;
+            Ok(Some(plan))
+        })
+        .await?
+        .ok_or_else(nothing_planned)
+    }
+
+    /// Gives a channel another key; the one before is used beside it for
+    /// [`PREVIOUS_KEY_HOURS`].
+    pub async fn rotate_channel_key(
+        &self,
+        name: &ChannelName,
+        by: Actor,
+        key: Option<Idempotency>,
+    ) -> Result<SavedChannel, Error> {
+        let (name, fresh) = (name.clone(), new_key()?);
+        self.change(key.map(|key| key.answering(format!("channel/{name}"))), move |inner, now| {
+            let mut channel = inner.channel(&name)?;
+            let mut append = Append::from(channel.rotate(by.clone(), now));
+            let side = |secret, value, expires_at| Side::ChannelSecret {
+                channel: name.clone(),
+                secret,
+                value,
+                expires_at,
+            };
+            if let Some(previous) = inner.ledger.channel_secret(&name, ChannelSecret::Key, now)? {
+                let until = after(now, PREVIOUS_KEY_HOURS * 3600);
+                append.side.push(side(ChannelSecret::PreviousKey, previous, Some(until)));
+            }
+            append.side.push(side(ChannelSecret::Key, fresh.clone(), None));
+            channel.revision += 1;
+            Ok(Some(Plan::to(append, SavedChannel { channel, key: Some(fresh.clone()) })))
+        })
+        .await?
+        .ok_or_else(nothing_planned)
+    }
+
+    /// Removes a channel that no resource names, with its secrets and everything that it had
+    /// still to be told.
+    pub async fn remove_channel(
+        &self,
+        name: &ChannelName,
+        by: Actor,
+        key: Option<Idempotency>,
+    ) -> Result<(), Error> {
+        let name = name.clone();
+        self.change(key.map(|key| key.answering(format!("channel/{name}"))), move |inner, now| {
+            let resources = inner.ledger.resources()?;
+            let user = resources.iter().find(|resource| resource.plugins.contains(name.as_str()));
+            let user = user.map(|resource| resource.name.as_str());
+            Ok(Some(Plan::to(inner.channel(&name)?.remove(user, by.clone(), now)?, ())))
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Where a channel delivers, and what it signs with.
+    pub fn channel_secrets(&self, name: &ChannelName) -> Result<(String, ChannelKeys), Error> {
+        let now = self.now();
+        let secret = |secret| self.ledger().channel_secret(name, secret, now);
+        let gone = || Error::NotFound { what: "channel", name: name.to_string() };
+        let address = secret(ChannelSecret::Address)?.ok_or_else(gone)?;
+        let texts = [secret(ChannelSecret::Key)?, secret(ChannelSecret::PreviousKey)?];
+        let keys = texts.into_iter().flatten().map(|text| read_key(&text)).collect::<Result<_, _>>()?;
+        Ok((address, keys))
+    }
+}
+
+impl Inner {
+    fn channel(&self, name: &ChannelName) -> Result<Channel, Error> {
+        let found = self.ledger.channel(name)?;
+        found.ok_or_else(|| Error::NotFound { what: "channel", name: name.to_string() })
+    }
+
+    fn save_channel(
+        &self,
+        mut channel: Channel,
+        address: Option<&str>,
+        fresh: &str,
+        by: Actor,
+        now: Timestamp,
+    ) -> Result<Plan<SavedChannel>, Error> {
+        let invalid = |why: &str| Refused::Invalid { what: "address", why: why.to_owned() };
+        let before = self.ledger.channel(&channel.name)?;
+        channel.host = match (address, &before) {
+            (Some(text), _) => {
+                let url = outgoing::address(text).map_err(invalid)?;
+                let literal = outgoing::literal(&url);
+                if !self.config.notify_own_network && literal.is_some_and(|ip| !outgoing::is_public(ip)) {
+                    return Err(invalid(outgoing::OWN_NETWORK).into());
+                }
+                let host = url.host_str().unwrap_or_default();
+                url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+            }
+            (None, Some(before)) => before.host.clone(),
+            (None, None) => return Err(invalid("give one: there is none to keep").into()),
+        };
+        let rules = self.ledger.rules()?;
+        let unknown = channel.rules.iter().find(|name| rules.iter().all(|rule| rule.name != **name));
+        let revision = self.ledger.revision(&Stream::channel(&channel.name))?;
+        let saved = Channel { revision: revision + 1, ..channel.clone() };
+        let mut append = Append::from(channel.clone().save(revision, unknown, by, now)?);
+        let key = before.is_none().then(|| fresh.to_owned());
+        let secrets =
+            [(ChannelSecret::Address, address.map(str::trim)), (ChannelSecret::Key, key.as_deref())];
+        append.side.extend(secrets.into_iter().filter_map(|(secret, value)| {
+            let value = value?.to_owned();
+            Some(Side::ChannelSecret { channel: saved.name.clone(), secret, value, expires_at: None })
+        }));
+        Ok(Plan::to(append, SavedChannel { channel: saved, key }))
+    }
+}
+
+fn new_key() -> Result<String, Error> {
+    let bytes = random::bytes::<32>().map_err(anyhow::Error::new)?;
+    Ok(format!("{KEY_PREFIX}{}", BASE64_STANDARD.encode(bytes)))
+}
+
+fn read_key(text: &str) -> Result<Vec<u8>, Error> {
+    let bytes = text.strip_prefix(KEY_PREFIX).and_then(|text| BASE64_STANDARD.decode(text).ok());
+    bytes.ok_or_else(|| anyhow::anyhow!("the key of a channel is not in the form that it was kept in").into())
+}

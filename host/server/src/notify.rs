@@ -1,0 +1,280 @@
+//! Tells notification channels what happened: at least once, in order per request, each channel
+//! for itself, so that one that is down delays no request and no other channel.
+//!
+//! ```text
+//! ledger ─→ queue (what this channel has to be told, and how far it was looked at)
+//!        ─→ send ─→ note (delivered, or when to try again, or given up)
+//! ```
+//!
+//! All of it is in the ledger's file, so a gateway that was killed between two of these goes on
+//! where it was. Killed between sending and noting, it sends the same message with the same id
+//! once more: that is how receivers know it.
+//!
+//! Not here: which channels there are (`lifecycle`), and what a message looks like (`webhook`).
+
+mod backoff;
+mod webhook;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use quorate_core::Timestamp;
+use quorate_core::channel::{Channel, EventType};
+use quorate_core::entry::Kind;
+use quorate_core::ids::{ChannelName, RequestId};
+use tokio::sync::watch;
+use tokio::task::{Id, JoinSet};
+
+use self::webhook::Webhooks;
+use crate::clock::Clock;
+use crate::ledger::{ChannelStatus, Delivery, EntryFilter, Failed, Order, Sealed, Tried};
+use crate::lifecycle::{Error, Lifecycle};
+
+/// How many entries are looked at in one go.
+const BATCH: usize = 500;
+/// How many entries a channel can have been looked at without that being written down, where there
+/// was nothing to tell it: after a start they are looked at once more.
+const UNWRITTEN_MAX: u64 = 10_000;
+/// How many messages are on their way to one channel at once, each about another request.
+const AT_ONCE: usize = 8;
+/// How long a channel's task rests after the gateway itself could not do something.
+const REST: Duration = Duration::from_secs(1);
+
+/// Why a message did not arrive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undelivered {
+    /// In words, without the address, which may be a secret.
+    pub why: String,
+    /// How long the receiver wants to be left alone, in seconds.
+    pub retry_after: Option<u64>,
+    /// The receiver wants no more of it.
+    pub gone: bool,
+}
+
+impl From<String> for Undelivered {
+    fn from(why: String) -> Self {
+        Self { why, retry_after: None, gone: false }
+    }
+}
+
+/// What tells channels. Cheap to clone.
+#[derive(Clone)]
+pub struct Notifier {
+    lifecycle: Lifecycle,
+    clock: Clock,
+    webhooks: Arc<Webhooks>,
+    /// Told when something is due that no entry says.
+    woken: watch::Sender<()>,
+}
+
+impl Notifier {
+    /// `own_network`: whether messages may go to the gateway's own network.
+    pub fn new(lifecycle: Lifecycle, clock: Clock, own_network: bool) -> Self {
+        Self {
+            lifecycle,
+            clock,
+            webhooks: Arc::new(Webhooks::new(own_network)),
+            woken: watch::Sender::default(),
+        }
+    }
+
+    /// Tells every channel what it has to be told. Runs for ever.
+    pub async fn run(self) {
+        let mut head = self.lifecycle.ledger().head();
+        let (mut tasks, mut names) = (JoinSet::new(), Vec::<(Id, ChannelName)>::new());
+        loop {
+            head.borrow_and_update();
+            match self.lifecycle.ledger().channels() {
+                Ok(channels) => {
+                    let running: BTreeSet<_> = names.iter().map(|(_, name)| name.clone()).collect();
+                    for channel in channels.into_iter().filter(|one| !running.contains(&one.name)) {
+                        let task = tasks.spawn(self.clone().follow(channel.name.clone()));
+                        names.push((task.id(), channel.name));
+                    }
+                }
+                Err(error) => tracing::error!(%error, "the channels cannot be read; it is tried again"),
+            }
+            tokio::select! {
+                changed = head.changed() => if changed.is_err() { return },
+                Some(ended) = tasks.join_next_with_id() => {
+                    // A panic was logged where it happened; the channel gets another task.
+                    let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
+                    names.retain(|(one, _)| *one != id);
+                    tokio::time::sleep(REST).await;
+                }
+            }
+        }
+    }
+
+    /// Tells one channel, until it is removed.
+    async fn follow(self, name: ChannelName) {
+        let (mut head, mut woken) = (self.lifecycle.ledger().head(), self.woken.subscribe());
+        let mut looked = 0;
+        loop {
+            head.borrow_and_update();
+            woken.borrow_and_update();
+            let next = match self.turn(&name, &mut looked).await {
+                Ok(Turn::Gone) => return,
+                Ok(Turn::Until(next)) => next,
+                Err(error) => {
+                    tracing::error!(%error, channel = %name, "a channel cannot be told; it is tried again");
+                    tokio::time::sleep(REST).await;
+                    continue;
+                }
+            };
+            let due = async {
+                match next {
+                    Some(at) => self.clock.sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = due => {}
+                _ = woken.changed() => {}
+                changed = head.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// Queues what is new, and sends what is due, until nothing is.
+    async fn turn(&self, name: &ChannelName, looked: &mut u64) -> Result<Turn, Error> {
+        loop {
+            let ledger = self.lifecycle.ledger();
+            let Some((channel, status)) = ledger.channel(name)?.zip(ledger.channel_status(name)?) else {
+                return Ok(Turn::Gone);
+            };
+            *looked = self.queue(&channel, status.position, *looked).await?;
+            let now = self.clock.now();
+            if let Some(retry_at) = status.retry_at.filter(|at| *at > now) {
+                return Ok(Turn::Until(Some(retry_at)));
+            }
+            // One goes ahead to see whether the others can follow.
+            let most = if status.failures > 0 { 1 } else { AT_ONCE };
+            let due = ledger.due_deliveries(name, now, most)?;
+            if due.is_empty() {
+                return Ok(Turn::Until(ledger.next_delivery(name)?.filter(|next| *next > now)));
+            }
+            let tried = join_all(due.iter().map(|one| self.deliver(&channel, &status, one))).await;
+            let tried = tried.into_iter().collect::<Result<Vec<_>, _>>()?;
+            ledger.note_deliveries(name, tried, self.clock.now()).await?;
+        }
+    }
+
+    /// Looks at what was appended after entry `looked`, or after the written `position`, and says
+    /// up to where it has looked.
+    async fn queue(&self, channel: &Channel, mut position: u64, looked: u64) -> Result<u64, Error> {
+        let ledger = self.lifecycle.ledger();
+        let mut looked = looked.max(position);
+        loop {
+            let filter =
+                EntryFilter { after_seq: Some(looked), kind: Some(Kind::Request), ..EntryFilter::default() };
+            let head = *ledger.head().borrow();
+            let entries = ledger.entries(&filter, BATCH, Order::OldestFirst)?;
+            let to = match entries.last() {
+                Some(last) if entries.len() == BATCH => last.seq,
+                Some(last) => last.seq.max(head),
+                None => head,
+            };
+            if to <= looked {
+                return Ok(looked);
+            }
+            let mut found = Vec::new();
+            for sealed in &entries {
+                if let Some(request) = self.hears(channel, sealed)? {
+                    found.push((sealed.seq, request));
+                }
+            }
+            looked = to;
+            if !found.is_empty() || to - position >= UNWRITTEN_MAX {
+                let now = self.clock.now();
+                if !ledger.queue_deliveries(&channel.name, (position, to), found, now).await? {
+                    // Somebody else wrote further, or the channel is a new one of that name.
+                    return Ok(0);
+                }
+                position = to;
+            }
+        }
+    }
+
+    /// The request, where the channel is told of this entry about it.
+    fn hears(&self, channel: &Channel, sealed: &Sealed) -> Result<Option<RequestId>, Error> {
+        let ledger = self.lifecycle.ledger();
+        let Some(event) = EventType::of(&sealed.entry.happened) else { return Ok(None) };
+        let Ok(id) = sealed.entry.stream.name().parse::<RequestId>() else { return Ok(None) };
+        let Some(request) = ledger.request(&id)? else { return Ok(None) };
+        let resource = ledger.resource(&request.asked.resource)?;
+        Ok(channel.hears(event, &request, resource.as_ref()).then_some(id))
+    }
+
+    async fn deliver(
+        &self,
+        channel: &Channel,
+        status: &ChannelStatus,
+        delivery: &Delivery,
+    ) -> Result<Tried, Error> {
+        let sent = match self.message(delivery)? {
+            Some(message) => self.send(&channel.name, &message).await?,
+            None => Err("what it was about is not in the ledger".to_owned().into()),
+        };
+        let now = self.clock.now();
+        let failed = sent.err().map(|undelivered| {
+            let Undelivered { why, retry_after, gone } = undelivered;
+            tracing::warn!(channel = %channel.name, entry = delivery.entry, why, "a message did not arrive");
+            let rest = backoff::rest(status.failures, retry_after, jitter());
+            let next = backoff::next(delivery, now, retry_after, jitter()).filter(|_| !gone);
+            Failed { why, next, rest_until: backoff::at(now, rest) }
+        });
+        Ok(Tried { entry: delivery.entry, failed })
+    }
+
+    async fn send(
+        &self,
+        name: &ChannelName,
+        message: &webhook::Message,
+    ) -> Result<Result<(), Undelivered>, Error> {
+        let (address, keys) = self.lifecycle.channel_secrets(name)?;
+        Ok(self.webhooks.send(&address, &keys, message, self.clock.now()).await)
+    }
+
+    /// What a channel is told of an entry.
+    fn message(&self, delivery: &Delivery) -> Result<Option<webhook::Message>, Error> {
+        let ledger = self.lifecycle.ledger();
+        let filter =
+            EntryFilter { after_seq: Some(delivery.entry.saturating_sub(1)), ..EntryFilter::default() };
+        let found = ledger.entries(&filter, 1, Order::OldestFirst)?;
+        let sealed = found.into_iter().find(|sealed| sealed.seq == delivery.entry);
+        let Some((sealed, request)) = sealed.zip(ledger.request(&delivery.request)?) else { return Ok(None) };
+        let Some(event) = EventType::of(&sealed.entry.happened) else { return Ok(None) };
+        let view = self.lifecycle.view(&request)?;
+        let message = webhook::Message::about(&delivery.channel, event, &sealed, &view);
+        Ok(Some(message.map_err(anyhow::Error::new)?))
+    }
+
+    /// Has a channel told of an entry as soon as it can be, also where it was told or that was given
+    /// up. False where there is no such delivery.
+    pub async fn deliver_again(&self, name: &ChannelName, entry: u64) -> Result<bool, Error> {
+        let again = self.lifecycle.ledger().deliver_again(name, entry, self.clock.now()).await?;
+        self.woken.send_replace(());
+        Ok(again)
+    }
+
+    /// Sends a message that is about nothing, at once, and says what came of it.
+    pub async fn test(&self, name: &ChannelName) -> Result<Result<(), Undelivered>, Error> {
+        let message = webhook::Message::test(name, self.clock.now())?;
+        self.send(name, &message).await
+    }
+}
+
+enum Turn {
+    Gone,
+    /// Nothing to do before then, unless something is appended.
+    Until(Option<Timestamp>),
+}
+
+/// Between 0 and 1, so that not everybody comes back at the same time.
+fn jitter() -> f64 {
+    let bytes = crate::random::bytes::<4>().unwrap_or_default();
+    f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
+}
