@@ -318,3 +318,44 @@ async fn needs_browser_and_axe_nothing_serious_is_found_on_any_page() {
     }
     world.finish().await;
 }
+
+#[tokio::test]
+async fn where_there_is_nothing_people_are_told_on_a_page_and_programs_in_a_document() {
+    let world = World::new().await;
+    let ask = async |path: &str, accepts: &str| {
+        let client = reqwest::Client::new();
+        let answer =
+            client.get(format!("{}{path}", world.url())).header("accept", accepts).send().await.unwrap();
+        let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        (answer.status().as_u16(), kind, answer.text().await.unwrap())
+    };
+    let (status, kind, text) = ask("/nothing/<b>", "text/html,*/*").await;
+    assert!(status == 404 && kind.starts_with("text/html"), "{status} {kind}");
+    assert!(text.contains("there is no such address here") && !text.contains("<b>"), "{text}");
+    for (path, accepts) in
+        [("/nothing", "*/*"), ("/api/nothing", "text/html"), ("/nothing", "application/json")]
+    {
+        let (status, kind, _) = ask(path, accepts).await;
+        assert_eq!((status, kind.as_str()), (404, "application/problem+json"), "{path} {accepts}");
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn what_no_form_of_ours_sends_changes_nothing() {
+    let world = World::new().await;
+    world.resource("prod", quorum(&["dba"], false, 1)).await;
+    let id = world.ask("ann", "prod", "1h").await.good().id();
+    for choice in ["", "maybe", "APPROVE", "approve%00"] {
+        let (status, page) = world.sent("bob", &format!("/requests/{id}/vote"), &[("choice", choice)]).await;
+        assert_eq!(status, 400, "{choice}");
+        assert!(page.contains("a vote is approve, reject or force"), "{page}");
+    }
+    let large = "x".repeat(2 << 20);
+    let (path, form) = (format!("/requests/{id}/vote"), [("choice", "approve"), ("comment", &large)]);
+    let (status, page) = world.sent("bob", &path, &form).await;
+    assert!(status == 413 && page.contains("<html"), "{status}: {page}");
+    assert_eq!(world.request(&id).await.state(), "PENDING");
+    assert_eq!(world.request(&id).await.list("/votes"), [] as [serde_json::Value; 0]);
+    world.finish().await;
+}

@@ -1,5 +1,4 @@
-// What a page does by itself: counts down, and shows of the form what is asked for. All else is
-// the server's.
+// What a page does by itself: counts down. All else is the server's.
 "use strict";
 
 function words(seconds) {
@@ -25,17 +24,7 @@ function tick() {
   }
 }
 
-function choose() {
-  const form = document.getElementById("ask");
-  if (!form) return;
-  const command = form.elements.access_type.value === "command";
-  form.querySelector(".for-time").hidden = command;
-  form.querySelector(".for-command").hidden = !command;
-}
-
-document.addEventListener("change", choose);
 document.addEventListener("DOMContentLoaded", () => {
   setInterval(tick, 1000);
   tick();
-  choose();
 });

@@ -40,7 +40,7 @@ mod users;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -52,6 +52,7 @@ use utoipa_axum::routes;
 pub(crate) use self::access::{note_user, peer};
 pub(crate) use self::audit::{VerifiedView, exported, verified};
 pub(crate) use self::backtest::find as find_candidate;
+pub(crate) use self::decisions::recorded;
 pub(crate) use self::events::{MISSED_MAX, Seen, Watch, sse};
 pub use self::fingerprint::ProcessKey;
 pub(crate) use self::policies::{COMPONENT_BYTES_MAX, ConditionView, conditions, resolve};
@@ -61,7 +62,8 @@ pub(crate) use self::users::CHANGING;
 use crate::app::App;
 use crate::telemetry;
 
-/// Everything the gateway answers over HTTP: the API, and `pages`.
+/// Everything the gateway answers over HTTP: the API, and `pages`, which also answer where there is
+/// nothing.
 pub fn router(app: App, pages: Router<App>) -> Router {
     let (router, openapi) = api().split_for_parts();
     let document = document::complete(openapi);
@@ -69,7 +71,6 @@ pub fn router(app: App, pages: Router<App>) -> Router {
         .merge(pages)
         .route("/api/openapi.json", get(async move || document.clone()))
         .method_not_allowed_fallback(method_not_allowed)
-        .fallback(not_found)
         .layer(DefaultBodyLimit::max(body::BODY_BYTES_MAX))
         .with_state(app);
     dress(router)
@@ -157,10 +158,6 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(decisions::replay_page))
         .routes(routes!(decisions::show))
         .routes(routes!(decisions::replay))
-}
-
-async fn not_found(uri: Uri) -> Problem {
-    Problem::not_found("such address here,", uri.path())
 }
 
 async fn method_not_allowed() -> Problem {

@@ -34,12 +34,13 @@ mod words;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderValue, header};
-use axum::response::Redirect;
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::api::COMPONENT_BYTES_MAX;
+use self::page::Refusal;
+use crate::api::{COMPONENT_BYTES_MAX, Problem};
 use crate::app::App;
 
 /// What a page may do: nothing but with what comes from the gateway itself, and with no script
@@ -114,4 +115,15 @@ pub fn router() -> Router<App> {
         .route("/sessions/{id}/recording.cast", get(recording::cast))
         .route("/assets/{name}", get(asset::serve))
         .route_layer(policy)
+        .fallback(nothing)
+}
+
+/// Says that there is nothing at an address: to people on a page, to programs as the API does.
+async fn nothing(uri: Uri, headers: HeaderMap) -> Response {
+    let problem = Problem::not_found("such address here,", uri.path());
+    let accepts = headers.get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok());
+    if uri.path().starts_with("/api/") || !accepts.is_some_and(|accepts| accepts.contains("text/html")) {
+        return problem.into_response();
+    }
+    ([(header::CONTENT_SECURITY_POLICY, POLICY)], Refusal(problem)).into_response()
 }

@@ -89,11 +89,16 @@ pub(super) async fn show(
     State(app): State<App>,
     Path(digest): Path<Digest>,
 ) -> Result<Response, Problem> {
-    let bytes = app.ledger.blob(&digest)?;
+    let (bytes, _) = recorded(&app, &digest)?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], bytes).into_response())
+}
+
+/// A record of a decision, in its bytes and read.
+pub(crate) fn recorded(app: &App, digest: &Digest) -> Result<(Vec<u8>, Record), Problem> {
     // Components are kept in the same place.
-    let record = bytes.filter(|bytes| Record::from_json(bytes).is_ok());
-    let record = record.ok_or_else(|| Problem::not_found("decision", &digest.short()))?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], record).into_response())
+    let read = |bytes: Vec<u8>| Record::from_json(&bytes).ok().map(|record| (bytes, record));
+    let found = app.ledger.blob(digest)?.and_then(read);
+    found.ok_or_else(|| Problem::not_found("decision", &digest.short()))
 }
 
 /// Make a decision again

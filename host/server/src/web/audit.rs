@@ -11,10 +11,10 @@ use quorate_core::user::User;
 use serde::Deserialize;
 
 use super::happened::Line;
-use super::page::{Frame, Refusal, show};
+use super::page::{Frame, Refusal, apart, show, show_found};
 use super::visitor::{Auditor, Nothing, Sent, encoded};
-use super::words;
-use crate::api::{Problem, VerifiedView, exported, verified};
+use super::words::{self, cursor, query};
+use crate::api::{VerifiedView, exported, verified};
 use crate::app::App;
 use crate::ledger::{EntryFilter, Order, Sealed};
 
@@ -65,9 +65,8 @@ pub(super) async fn page(
     State(app): State<App>,
     Query(search): Query<Search>,
 ) -> Result<Response, Refusal> {
-    let page = tokio::task::spawn_blocking(move || AuditPage::of(&app, &user, search));
-    let page = page.await.map_err(|error| Problem::internal(&error))??;
-    Ok(show(if page.error.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK }, &page))
+    let page = apart(move || AuditPage::of(&app, &user, search)).await?;
+    Ok(show_found(page.error.as_ref(), &page))
 }
 
 /// Reads and computes the whole ledger anew, and says what came of it.
@@ -76,8 +75,7 @@ pub(super) async fn verify(
     Sent { visitor: Auditor(user), form: Nothing {} }: Sent<Nothing, Auditor>,
 ) -> Result<Response, Refusal> {
     let verified = verified(&app).await?;
-    let page = tokio::task::spawn_blocking(move || AuditPage::of(&app, &user, Search::default()));
-    let mut page = page.await.map_err(|error| Problem::internal(&error))??;
+    let mut page = apart(move || AuditPage::of(&app, &user, Search::default())).await?;
     page.verified = Some(verified);
     Ok(show(StatusCode::OK, &page))
 }
@@ -141,11 +139,9 @@ impl Search {
             "gateway" => Ok(Actor::Gateway),
             name => name.parse::<UserId>().map(Actor::User).map_err(|bad| bad.to_string()),
         });
-        let cursor = given(&self.cursor)
-            .map(|text| text.parse().map_err(|_| "this page of the list is none".to_owned()));
         Ok(EntryFilter {
             after_seq: None,
-            before_seq: cursor.transpose()?,
+            before_seq: cursor(&self.cursor)?,
             stream: stream.transpose()?,
             kind: None,
             by: by.transpose()?,
@@ -157,16 +153,15 @@ impl Search {
 
     /// The address of the page behind this one.
     fn older(&self, cursor: u64) -> String {
-        let known = [
-            ("stream", &self.stream),
+        let pairs = [
+            ("stream", self.stream.as_str()),
             ("by", &self.by),
             ("type", &self.event),
             ("since", &self.since),
             ("until", &self.until),
+            ("cursor", &cursor.to_string()),
         ];
-        let pairs = known.into_iter().filter(|(_, value)| !value.is_empty());
-        let pairs = pairs.map(|(name, value)| format!("{name}={}&", encoded(value)));
-        format!("/audit?{}cursor={cursor}", pairs.collect::<String>())
+        query("/audit", &pairs)
     }
 
     fn is_filtered(&self) -> bool {

@@ -17,7 +17,7 @@ use quorate_core::refused::Refused;
 use quorate_core::user::User;
 use serde::Deserialize;
 
-use super::form::{Fields, Picker, Wrong};
+use super::form::{Fields, Picker, Wrong, nobody_was_first};
 use super::page::{Frame, Refusal, show};
 use super::visitor::{Admin, Auditor, Nothing, Sent};
 use super::words::{self, names};
@@ -133,7 +133,12 @@ pub(super) async fn save(
     let channel = filled.channel(&mut wrong);
     let address = Some(form.one("address").trim()).filter(|text| !text.is_empty()).map(str::to_owned);
     if let (Some(channel), true) = (channel, wrong.is_empty()) {
-        wrong = filled.revision_is(app.ledger.channel(&channel.name)?.map(|there| there.revision));
+        wrong = nobody_was_first(
+            ("channel", &filled.name),
+            filled.editing.is_empty(),
+            filled.revision,
+            app.ledger.channel(&channel.name)?.map(|there| there.revision),
+        );
         if wrong.is_empty() {
             let (name, by) = (channel.name.clone(), Actor::User(user.id.clone()));
             match app.lifecycle.save_channel(channel, address, by, None).await {
@@ -323,22 +328,5 @@ impl Filled {
             revision: 0,
             name: name?,
         })
-    }
-
-    /// What somebody else saved since the form was opened is not written over.
-    fn revision_is(&self, there: Option<u64>) -> Wrong {
-        match there {
-            Some(_) if self.editing.is_empty() => {
-                Wrong::with("name", format!("there is a channel {} already", self.name))
-            }
-            Some(revision) if revision != self.revision => Wrong::with(
-                "",
-                "somebody else has changed this channel since you opened it; open it again and compare",
-            ),
-            None if !self.editing.is_empty() => {
-                Wrong::with("", "somebody else has removed this channel; write it as a new one")
-            }
-            _ => Wrong::default(),
-        }
     }
 }

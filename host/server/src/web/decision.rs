@@ -12,7 +12,7 @@ use quorate_core::user::User;
 use super::page::{Frame, Refusal, show};
 use super::visitor::{Auditor, Nothing, Sent};
 use super::words;
-use crate::api::Problem;
+use crate::api::recorded;
 use crate::app::App;
 use crate::lifecycle::DecisionReplay;
 
@@ -61,10 +61,7 @@ pub(super) async fn replay(
 
 impl DecisionPage {
     fn of(app: &App, user: &User, digest: Digest) -> Result<Self, Refusal> {
-        let bytes = app.ledger.blob(&digest)?;
-        // Components are kept in the same place.
-        let record = bytes.and_then(|bytes| Record::from_json(&bytes).ok());
-        let record = record.ok_or_else(|| Problem::not_found("decision", &digest.short()))?;
+        let (_, record) = recorded(app, &digest)?;
         let opinions = record.rules.iter().flat_map(|rule| {
             rule.opinions.iter().map(|one| Opinion {
                 rule: rule.rule.to_string(),

@@ -116,6 +116,29 @@ impl Wrong {
     }
 }
 
+/// What the form with a `what` called `name` was opened on: `revision` of it, or `is_new`. What
+/// somebody else saved since, `there`, is not written over.
+pub(super) fn nobody_was_first(
+    (what, name): (&str, &str),
+    is_new: bool,
+    revision: u64,
+    there: Option<u64>,
+) -> Wrong {
+    match there {
+        Some(_) if is_new => Wrong::with("name", format!("there is a {what} {name} already")),
+        Some(there) if there != revision => Wrong::with(
+            "",
+            format!(
+                "somebody else has changed this {what} since you opened it; open it again in another window and compare"
+            ),
+        ),
+        None if !is_new => {
+            Wrong::with("", format!("somebody else has removed this {what}; write it as a new one"))
+        }
+        _ => Wrong::default(),
+    }
+}
+
 /// `name=value` on each line, of what [`Wrong::pairs`] reads.
 pub(super) fn pairs_text(pairs: &BTreeMap<String, String>) -> String {
     pairs.iter().flat_map(|(name, value)| [name, "=", value, "\n"]).collect()

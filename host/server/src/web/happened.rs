@@ -1,10 +1,13 @@
 //! What happened, in words.
 
 use quorate_core::Timestamp;
-use quorate_core::entry::{Entry, Happened};
+use quorate_core::entry::{Entry, Happened, Stream};
 use quorate_core::input::{Choice, Vote};
 
 use super::words::time;
+use crate::api::Problem;
+use crate::app::App;
+use crate::ledger::{EntryFilter, Order};
 
 /// One thing that happened.
 pub(super) struct Line {
@@ -27,6 +30,17 @@ impl Line {
         };
         Self { at: entry.at, by, what, detail }
     }
+}
+
+/// What happened is shown up to so many entries, the newest of them.
+const ENTRIES_MAX: usize = 200;
+
+/// What happened to something, the newest entries, in order.
+pub(super) fn timeline(app: &App, stream: Stream) -> Result<Vec<Line>, Problem> {
+    let filter = EntryFilter { stream: Some(stream), ..EntryFilter::default() };
+    let mut entries = app.ledger.entries(&filter, ENTRIES_MAX, Order::NewestFirst)?;
+    entries.reverse();
+    Ok(entries.iter().map(|sealed| Line::of(&sealed.entry)).collect())
 }
 
 fn words(happened: &Happened) -> (String, String) {

@@ -2,7 +2,6 @@
 
 use askama::Template;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
 use axum::response::Response;
 use quorate_core::Timestamp;
 use quorate_core::ids::{ResourceName, UserId};
@@ -10,10 +9,9 @@ use quorate_core::request::STATE_NAMES;
 use quorate_core::user::User;
 use serde::Deserialize;
 
-use super::page::{Frame, Refusal, show};
+use super::page::{Frame, Refusal, apart, show_found};
 use super::visitor::Visitor;
-use super::words::{self, name, query};
-use crate::api::Problem;
+use super::words::{self, cursor, name, query};
 use crate::app::App;
 use crate::ledger::{Cursor, Page, Paged, RequestFilter, TEXT_CHARS_MAX};
 use crate::lifecycle::{Inbox, RequestView};
@@ -59,9 +57,8 @@ pub(super) async fn page(
     State(app): State<App>,
     Query(search): Query<Search>,
 ) -> Result<Response, Refusal> {
-    let work = move || make(&app, &user, search);
-    let page = tokio::task::spawn_blocking(work).await.map_err(|error| Problem::internal(&error))??;
-    Ok(show(if page.error.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK }, &page))
+    let page = apart(move || make(&app, &user, search)).await?;
+    Ok(show_found(page.error.as_ref(), &page))
 }
 
 fn make(app: &App, user: &User, mut search: Search) -> Result<InboxPage, Refusal> {
@@ -111,9 +108,7 @@ impl Search {
         let resource = name::<ResourceName>(&self.resource)?;
         let requester = name::<UserId>(&self.requester)?;
         let text = Some(self.text.trim().to_owned()).filter(|text| !text.is_empty());
-        let cursor = Some(self.cursor.as_str()).filter(|cursor| !cursor.is_empty());
-        let cursor =
-            cursor.map(str::parse).transpose().map_err(|_| "this page of the list is none".to_owned())?;
+        let cursor = cursor(&self.cursor)?;
         Ok((RequestFilter { states, requester, resource, text, ..RequestFilter::default() }, cursor))
     }
 

@@ -7,15 +7,15 @@ use askama::Template;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{AppendHeaders, IntoResponse as _, Redirect, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use quorate_core::refused::Refused;
 
 use super::page::{Frame, Refusal, show};
 use super::sign_in::{LABEL, Next, inside};
-use super::visitor::{Visitor, cookie, encoded, forget, keep, keep_session};
+use super::visitor::{self, Visitor, cookie, encoded, forget, keep};
 use crate::api::{Problem, peer};
 use crate::app::App;
-use crate::identity::{self, LOGIN_SECONDS};
+use crate::identity;
 use crate::lifecycle;
 use crate::oidc::{Answer, Error, Provider, SECONDS};
 
@@ -102,9 +102,7 @@ async fn signed_in(
         let (status, why) = not_let_in(error, provider.label());
         not_signed_in(status, why, &attempt.next)
     })?;
-    let kept = keep_session(&app.config, &issued.text, LOGIN_SECONDS);
-    let kept = kept.map(|kept| AppendHeaders([(header::SET_COOKIE, kept)]));
-    Ok((kept, Redirect::to(inside(&attempt.next))).into_response())
+    Ok(visitor::signed_in(&app.config, &issued.text, inside(&attempt.next)))
 }
 
 fn provider(app: &App) -> Result<&Provider, Refusal> {

@@ -5,6 +5,7 @@ use askama::Template;
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use quorate_core::user::User;
+use serde::Deserialize;
 
 use crate::api::Problem;
 
@@ -58,6 +59,26 @@ impl IntoResponse for Refusal {
         let (status, title, why) = self.0.words();
         show(status, &RefusalPage { frame: Frame::signed_out(), title, why })
     }
+}
+
+/// What takes reading much, made off the threads that answer.
+pub(super) async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Problem::internal(&error))?
+}
+
+/// A page of what was looked for; `error` says where that cannot be looked for.
+pub(super) fn show_found(error: Option<&String>, page: &impl Template) -> Response {
+    show(if error.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK }, page)
+}
+
+/// What a page is told by the one before it.
+#[derive(Deserialize)]
+pub(super) struct After {
+    /// Whether it was saved just now.
+    #[serde(default)]
+    pub(super) saved: bool,
 }
 
 /// A page under a status.

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::form::{Fields, Picker, Wrong, known_groups};
-use super::page::{Frame, Refusal, show};
+use super::page::{After, Frame, Refusal, show};
 use super::visitor::{Admin, Auditor, Sent};
 use super::words::names;
 use crate::agent::Secret;
@@ -119,13 +119,6 @@ pub(super) async fn list(
 pub(super) async fn blank(Admin(user): Admin, State(app): State<App>) -> Result<Response, Refusal> {
     let filled = Filled { is_active: true, ..Filled::default() };
     Ok(show(StatusCode::OK, &PersonPage::of(&app, &user, filled, Wrong::default())?))
-}
-
-#[derive(Deserialize)]
-pub(super) struct After {
-    /// Whether it was saved just now.
-    #[serde(default)]
-    saved: bool,
 }
 
 /// The form with somebody in it.

@@ -5,11 +5,12 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use quorate_core::entry::Stream;
 use quorate_core::session::Session;
 
-use super::happened::Line;
+use super::happened::{Line, timeline};
 use super::page::{Frame, Refusal, show};
-use super::session::{known, timeline};
+use super::session::known;
 use super::visitor::Visitor;
 use super::{POLICY, words};
 use crate::api::{recordings, sessions};
@@ -38,7 +39,11 @@ pub(super) async fn page(
     if !app.sessions.recordings().has(&id) {
         return Err(recordings::missing(&id).into());
     }
-    let page = RecordingPage { frame: Frame::of(&user, "sessions"), timeline: timeline(&app, &id)?, session };
+    let page = RecordingPage {
+        frame: Frame::of(&user, "sessions"),
+        timeline: timeline(&app, Stream::session(&id))?,
+        session,
+    };
     let mut response = show(StatusCode::OK, &page);
     // The terminal of the player is WebAssembly, which on no other page may run.
     let policy = POLICY.replace("script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'");

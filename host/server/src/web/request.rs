@@ -15,19 +15,17 @@ use quorate_core::session::Session;
 use quorate_core::user::User;
 use serde::Deserialize;
 
-use super::happened::Line;
+use super::happened::{Line, timeline};
 use super::page::{Frame, Refusal, show};
 use super::visitor::{Nothing, Sent, Visitor};
 use super::words::{self, between, lines};
 use crate::api::{Problem, sessions, visible, visible_after};
 use crate::app::App;
-use crate::ledger::{EntryFilter, Order, Page, SessionFilter};
+use crate::ledger::{Page, SessionFilter};
 use crate::lifecycle::{self, Ballot, Counts, Explanation, PolicySaid, RequestView, Untold, WhatItTakes};
 
 /// How long a page waits to hear what it would take; past that it does without.
 const TAKES_WAIT: Duration = Duration::from_millis(500);
-/// What happened is shown up to so many entries, the newest of them.
-const ENTRIES_MAX: usize = 200;
 /// So many of its sessions are shown, the newest.
 const SESSIONS_MAX: usize = 50;
 
@@ -163,10 +161,6 @@ impl RequestPage {
             "PENDING" => tokio::time::timeout(TAKES_WAIT, app.lifecycle.what_would_it_take(id)).await.ok(),
             _ => None,
         };
-        let stream = Some(Stream::request(id));
-        let filter = EntryFilter { stream, ..EntryFilter::default() };
-        let mut entries = app.ledger.entries(&filter, ENTRIES_MAX, Order::NewestFirst)?;
-        entries.reverse();
         let request = visible(app, user, id)?;
         let under = SessionFilter {
             user: sessions::whose(user, None)?,
@@ -181,7 +175,7 @@ impl RequestPage {
             policies,
             untold,
             takes: takes.transpose()?,
-            timeline: entries.iter().map(|sealed| Line::of(&sealed.entry)).collect(),
+            timeline: timeline(app, Stream::request(id))?,
             sessions,
             comment: String::new(),
             reason: String::new(),

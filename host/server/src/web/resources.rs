@@ -16,10 +16,9 @@ use quorate_core::refused::Refused;
 use quorate_core::resource::Resource;
 use quorate_core::rule::AccessType;
 use quorate_core::user::User;
-use serde::Deserialize;
 
-use super::form::{Fields, Picker, Wrong, known_groups, pairs_text};
-use super::page::{Frame, Refusal, show};
+use super::form::{Fields, Picker, Wrong, known_groups, nobody_was_first, pairs_text};
+use super::page::{After, Frame, Refusal, show};
 use super::visitor::{Admin, Auditor, Nothing, Sent};
 use super::words::names;
 use crate::api::Problem;
@@ -102,13 +101,6 @@ pub(super) async fn blank(Admin(user): Admin, State(app): State<App>) -> Result<
     Ok(show(StatusCode::OK, &ResourcePage::of(&app, &user, filled, Wrong::default())?))
 }
 
-#[derive(Deserialize)]
-pub(super) struct After {
-    /// Whether it was saved just now.
-    #[serde(default)]
-    saved: bool,
-}
-
 /// The form with a resource in it.
 pub(super) async fn page(
     Auditor(user): Auditor,
@@ -133,7 +125,8 @@ pub(super) async fn save(
     let resource = filled.resource(&values, &mut wrong);
     if let (Some(resource), true) = (resource, wrong.is_empty()) {
         let there = app.ledger.resource(&resource.name)?.map(|there| there.revision);
-        wrong = filled.revision_is(there);
+        wrong =
+            nobody_was_first(("resource", &filled.name), filled.editing.is_empty(), filled.revision, there);
         if wrong.is_empty() {
             let name = resource.name.clone();
             let by = Actor::User(user.id.clone());
@@ -287,22 +280,5 @@ impl Filled {
             name: name?,
             agent: agent?,
         })
-    }
-
-    /// What somebody else saved since the form was opened is not written over.
-    fn revision_is(&self, there: Option<u64>) -> Wrong {
-        match there {
-            Some(_) if self.editing.is_empty() => {
-                Wrong::with("name", format!("there is a resource {} already", self.name))
-            }
-            Some(revision) if revision != self.revision => Wrong::with(
-                "",
-                "somebody else has changed this resource since you opened it; open it again and compare",
-            ),
-            None if !self.editing.is_empty() => {
-                Wrong::with("", "somebody else has removed this resource; write it as a new one")
-            }
-            _ => Wrong::default(),
-        }
     }
 }

@@ -14,11 +14,10 @@ use quorate_core::ids::{GroupName, ResourceName, RuleName, UserId};
 use quorate_core::input::Command;
 use quorate_core::rule::{AccessType, Form, Rule};
 use quorate_core::user::User;
-use serde::Deserialize;
 
 use self::filled::{Filled, PolicyPart};
-use super::form::{Fields, Picker, Wrong, known_groups};
-use super::page::{Frame, Refusal, show};
+use super::form::{Fields, Picker, Wrong, known_groups, nobody_was_first};
+use super::page::{After, Frame, Refusal, show};
 use super::schema::Kind;
 use super::visitor::{Admin, Auditor, Nothing, Sent};
 use crate::api::Problem;
@@ -87,13 +86,6 @@ pub(super) async fn blank(Admin(user): Admin, State(app): State<App>) -> Result<
     Ok(show(StatusCode::OK, &RulePage::of(&app, &user, Filled::blank(), Wrong::default())?))
 }
 
-#[derive(Deserialize)]
-pub(super) struct After {
-    /// Whether it was saved just now.
-    #[serde(default)]
-    saved: bool,
-}
-
 /// The form with a rule in it, and what is odd about the rule now.
 pub(super) async fn page(
     Auditor(user): Auditor,
@@ -132,13 +124,21 @@ pub(super) async fn save(
     let filled = Filled::sent(&form, &app);
     let wrong = match filled.rule(&app, false) {
         Err(wrong) => wrong,
-        Ok(rule) => match check_nobody_was_first(&app, &filled, &rule)? {
-            Some(wrong) => wrong,
-            None => match app.lifecycle.save_rule(rule.clone(), Actor::User(user.id.clone()), None).await {
-                Ok(_) => return Ok(Redirect::to(&format!("/rules/{}?saved=true", rule.name)).into_response()),
-                Err(error) => filled.wrong(error, &rule)?,
-            },
-        },
+        Ok(rule) => {
+            let there = app.ledger.rule(&rule.name)?.map(|there| there.revision);
+            let is_new = filled.editing.is_empty();
+            let wrong = nobody_was_first(("rule", rule.name.as_str()), is_new, filled.revision, there);
+            if wrong.is_empty() {
+                match app.lifecycle.save_rule(rule.clone(), Actor::User(user.id.clone()), None).await {
+                    Ok(_) => {
+                        return Ok(Redirect::to(&format!("/rules/{}?saved=true", rule.name)).into_response());
+                    }
+                    Err(error) => filled.wrong(error, &rule)?,
+                }
+            } else {
+                wrong
+            }
+        }
     };
     Ok(show(StatusCode::UNPROCESSABLE_ENTITY, &RulePage::of(&app, &user, filled, wrong)?))
 }
@@ -149,31 +149,20 @@ pub(super) async fn remove(
     Path(name): Path<RuleName>,
     Sent { visitor: Admin(user), form: Nothing {} }: Sent<Nothing, Admin>,
 ) -> Result<Response, Refusal> {
-    app.lifecycle.remove_rule(&name, Actor::User(user.id), None).await?;
-    Ok(Redirect::to("/rules").into_response())
+    match app.lifecycle.remove_rule(&name, Actor::User(user.id.clone()), None).await {
+        Ok(()) => Ok(Redirect::to("/rules").into_response()),
+        Err(Error::Refused(why)) => {
+            let filled = Filled::of(&find(&app, &name)?, &app);
+            let page = RulePage::of(&app, &user, filled, Wrong::with("remove", why.to_string()))?;
+            Ok(show(StatusCode::CONFLICT, &page))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn find(app: &App, name: &RuleName) -> Result<Rule, Refusal> {
     let rule = app.ledger.rule(name)?;
     rule.ok_or_else(|| Problem::not_found("rule", name.as_str()).into())
-}
-
-/// What somebody else saved since the form was opened is not written over.
-fn check_nobody_was_first(app: &App, filled: &Filled, rule: &Rule) -> Result<Option<Wrong>, Refusal> {
-    let there = app.ledger.rule(&rule.name)?.map(|there| there.revision);
-    Ok(match there {
-        Some(_) if filled.editing.is_empty() => {
-            Some(Wrong::with("name", format!("there is a rule {} already", rule.name)))
-        }
-        Some(revision) if revision != filled.revision => Some(Wrong::with(
-            "",
-            "somebody else has changed this rule since you opened it; open it again in another window and compare",
-        )),
-        None if !filled.editing.is_empty() => {
-            Some(Wrong::with("", "somebody else has removed this rule; write it as a new one"))
-        }
-        _ => None,
-    })
 }
 
 /// What a rule takes, in one line.

@@ -11,17 +11,13 @@ use quorate_core::session::Session;
 use quorate_core::user::User;
 use serde::Deserialize;
 
-use super::happened::Line;
+use super::happened::{Line, timeline};
 use super::page::{Frame, Refusal, show};
 use super::sessions::left;
 use super::visitor::{Sent, Visitor};
 use super::words::{self, lines};
 use crate::api::{Problem, recordings, sessions};
 use crate::app::App;
-use crate::ledger::{EntryFilter, Order};
-
-/// What happened is shown up to so many entries, the newest of them.
-const ENTRIES_MAX: usize = 200;
 
 /// Why a session is ended.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -96,7 +92,7 @@ impl SessionPage {
             frame: Frame::of(user, "sessions"),
             can_end: session.ended.is_none() && sessions::may_end(user, &session),
             recorded: recordings::may_read(user).is_ok() && app.sessions.recordings().has(id),
-            timeline: if user.is_auditor() { timeline(app, id)? } else { Vec::new() },
+            timeline: if user.is_auditor() { timeline(app, Stream::session(id))? } else { Vec::new() },
             session,
             reason: String::new(),
             refused: None,
@@ -109,12 +105,4 @@ impl SessionPage {
     fn left(&self) -> (i64, String) {
         left(&self.session, &self.now)
     }
-}
-
-/// What happened to a session, the newest entries, in order.
-pub(super) fn timeline(app: &App, id: &SessionId) -> Result<Vec<Line>, Refusal> {
-    let filter = EntryFilter { stream: Some(Stream::session(id)), ..EntryFilter::default() };
-    let mut entries = app.ledger.entries(&filter, ENTRIES_MAX, Order::NewestFirst)?;
-    entries.reverse();
-    Ok(entries.iter().map(|sealed| Line::of(&sealed.entry)).collect())
 }

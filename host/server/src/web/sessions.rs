@@ -2,7 +2,6 @@
 
 use askama::Template;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
 use axum::response::Response;
 use quorate_core::Timestamp;
 use quorate_core::ids::{ResourceName, UserId};
@@ -10,10 +9,10 @@ use quorate_core::session::Session;
 use quorate_core::user::User;
 use serde::Deserialize;
 
-use super::page::{Frame, Refusal, show};
+use super::page::{Frame, Refusal, apart, show_found};
 use super::visitor::Visitor;
-use super::words::{self, between, name, query};
-use crate::api::{Problem, recordings, sessions};
+use super::words::{self, between, cursor, name, query};
+use crate::api::{recordings, sessions};
 use crate::app::App;
 use crate::ledger::{Cursor, Page, SessionFilter};
 
@@ -66,9 +65,8 @@ pub(super) async fn page(
     State(app): State<App>,
     Query(search): Query<Search>,
 ) -> Result<Response, Refusal> {
-    let work = move || make(&app, &user, search);
-    let page = tokio::task::spawn_blocking(work).await.map_err(|error| Problem::internal(&error))??;
-    Ok(show(if page.error.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK }, &page))
+    let page = apart(move || make(&app, &user, search)).await?;
+    Ok(show_found(page.error.as_ref(), &page))
 }
 
 fn make(app: &App, user: &User, search: Search) -> Result<SessionsPage, Refusal> {
@@ -123,9 +121,7 @@ impl Search {
         };
         let user = name::<UserId>(&self.user)?;
         let resource = name::<ResourceName>(&self.resource)?;
-        let cursor = Some(self.cursor.as_str()).filter(|cursor| !cursor.is_empty());
-        let cursor =
-            cursor.map(str::parse).transpose().map_err(|_| "this page of the list is none".to_owned())?;
+        let cursor = cursor(&self.cursor)?;
         Ok((SessionFilter { open, user, resource, request: None }, cursor))
     }
 

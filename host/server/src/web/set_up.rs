@@ -2,19 +2,19 @@
 
 use askama::Template;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use quorate_core::ids::UserId;
 use quorate_core::refused::Refused;
 use serde::Deserialize;
 
 use super::form::Wrong;
 use super::page::{Frame, Refusal, show};
-use super::visitor::{form, is_ours, keep_session};
+use super::visitor::{form, is_ours, signed_in};
 use crate::agent::Secret;
 use crate::api::peer;
 use crate::app::App;
-use crate::identity::{self, LOGIN_SECONDS};
+use crate::identity;
 use crate::lifecycle;
 
 #[derive(Template)]
@@ -58,11 +58,7 @@ pub(super) async fn set_up(State(app): State<App>, request: Request) -> Result<R
     if let Some(id) = id {
         let (token, password) = (Secret::new(setup_token), Secret::new(password));
         match app.identity.set_up(&token, &id, &password, email.clone(), peer).await {
-            Ok(issued) => {
-                let cookie = keep_session(&app.config, &issued.text, LOGIN_SECONDS);
-                let cookie = cookie.map(|cookie| [(header::SET_COOKIE, cookie)]);
-                return Ok((cookie, Redirect::to("/resources")).into_response());
-            }
+            Ok(issued) => return Ok(signed_in(&app.config, &issued.text, "/resources")),
             Err(error) => {
                 let field = match &error {
                     identity::Error::WrongSetUpToken => "setup_token",

@@ -8,11 +8,10 @@ use serde::Deserialize;
 
 use super::oidc::Way;
 use super::page::{Frame, Refusal, show};
-use super::visitor::{Nothing, Sent, Visitor, forget_session, form, is_ours, keep_session};
+use super::visitor::{Nothing, Sent, Visitor, forget_session, form, is_ours, signed_in};
 use crate::agent::Secret;
 use crate::api::{Problem, peer};
 use crate::app::App;
-use crate::identity::LOGIN_SECONDS;
 
 /// What the token of a browser is called in the list of one's own.
 pub(super) const LABEL: &str = "browser";
@@ -65,11 +64,7 @@ pub(super) async fn sign_in(State(app): State<App>, request: Request) -> Result<
     let peer = peer(request.extensions(), request.headers());
     let SignIn { user, password, next } = form(request, &app).await?;
     match app.identity.log_in(&user, &Secret::new(password), LABEL.to_owned(), peer).await {
-        Ok(issued) => {
-            let cookie = keep_session(&app.config, &issued.text, LOGIN_SECONDS);
-            let cookie = cookie.map(|cookie| [(header::SET_COOKIE, cookie)]);
-            Ok((cookie, Redirect::to(inside(&next))).into_response())
-        }
+        Ok(issued) => Ok(signed_in(&app.config, &issued.text, inside(&next))),
         Err(error) => {
             let (status, _, why) = Problem::from(error).words();
             let way = Way::of(&app, &next);

@@ -20,7 +20,7 @@ use crate::agent::Secret;
 use crate::api::{Problem, peer};
 use crate::app::App;
 use crate::config::Config;
-use crate::identity;
+use crate::identity::{self, LOGIN_SECONDS};
 
 /// The cookie with the token of whoever is signed in.
 const SESSION: &str = "quorate";
@@ -111,6 +111,10 @@ impl<T: DeserializeOwned, V: FromRequestParts<App, Rejection = Response> + Send>
 pub(super) async fn form<T: DeserializeOwned>(request: Request, app: &App) -> Result<T, Response> {
     match Form::from_request(request, app).await {
         Ok(Form(form)) => Ok(form),
+        Err(why) if why.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            let why = "the form is larger than it may be";
+            Err(Refusal(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", why)).into_response())
+        }
         Err(why) => Err(Refusal(Problem::bad_request(why.body_text())).into_response()),
     }
 }
@@ -169,9 +173,10 @@ fn is_secure(config: &Config) -> bool {
     config.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
 }
 
-/// Has the browser keep `token` for so many seconds: it is signed in with it.
-pub(super) fn keep_session(config: &Config, token: &Secret, seconds: u64) -> Option<HeaderValue> {
-    keep(config, SESSION, token, seconds)
+/// Signs the browser in with a token that was issued for it, and sends it on.
+pub(super) fn signed_in(config: &Config, token: &Secret, to: &str) -> Response {
+    let kept = keep(config, SESSION, token, LOGIN_SECONDS);
+    (kept.map(|kept| [(header::SET_COOKIE, kept)]), Redirect::to(to)).into_response()
 }
 
 /// Has the browser forget it.

@@ -115,6 +115,14 @@ pub(super) fn name<T: FromStr<Err = BadName>>(text: &str) -> Result<Option<T>, S
     }
 }
 
+/// Where a page of a list begins, as an address says it; none: with the first.
+pub(super) fn cursor<T: FromStr>(text: &str) -> Result<Option<T>, String> {
+    match text {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| "this page of the list is none".to_owned()),
+    }
+}
+
 /// An address with those of `pairs` that are not empty.
 pub(super) fn query(path: &str, pairs: &[(&str, &str)]) -> String {
     let pairs: Vec<String> = pairs

@@ -6,7 +6,6 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use quorate_core::Timestamp;
-use quorate_core::decision::Record;
 use quorate_core::duration::AccessDuration;
 use quorate_core::ids::{Digest, PolicyName, ResourceName, UserId};
 use quorate_core::input::{
@@ -23,7 +22,7 @@ use super::super::schema::{self, Field, Kind, Written};
 use super::super::visitor::{Auditor, Sent};
 use super::super::words;
 use super::find;
-use crate::api::{Problem, find_candidate};
+use crate::api::{Problem, find_candidate, recorded};
 use crate::app::App;
 
 /// What is filled in.
@@ -93,12 +92,11 @@ pub(in super::super) async fn page(
     if !record.is_empty() {
         let digest: Digest =
             record.parse().map_err(|_| Problem::bad_request("this is no digest of a record"))?;
-        let bytes = app.ledger.blob(&digest)?.ok_or_else(|| Problem::not_found("record", &record))?;
-        let recorded = Record::from_json(&bytes).map_err(|error| Problem::internal(&error))?;
+        let (_, record) = recorded(&app, &digest)?;
         filled.as_json = true;
         filled.input =
-            serde_json::to_string_pretty(&recorded.input).map_err(|error| Problem::internal(&error))?;
-        let asked = recorded.rules.iter().flat_map(|rule| &rule.opinions).find(|one| one.policy == name);
+            serde_json::to_string_pretty(&record.input).map_err(|error| Problem::internal(&error))?;
+        let asked = record.rules.iter().flat_map(|rule| &rule.opinions).find(|one| one.policy == name);
         let config = asked.and_then(|one| serde_json::from_str(&one.config).ok());
         filled.config = schema::write(policy.schema(), config.as_ref());
     }
