@@ -212,7 +212,8 @@ async fn what_is_given_up_is_kept_and_can_be_told_again() {
     until_status(&world, "pager", "dead", json!(1)).await;
     let dead = world.get("audrey", "channels/pager/deliveries?state=dead").await.good();
     assert_eq!(dead.texts("/items", "request"), [id.as_str()]);
-    assert_eq!(dead.body["items"][0]["error"], "it answered 410");
+    let item = &dead.body["items"][0];
+    assert_eq!((&item["error"], &item["event"]), (&json!("it answered 410"), &json!("request.submitted")));
     let entry = dead.body["items"][0]["entry"].as_u64().unwrap();
     receiver.answers(200, &[]);
     world.clock.advance(60);

@@ -182,8 +182,8 @@ impl Notifier {
             }
             let mut found = Vec::new();
             for sealed in &entries {
-                if let Some(request) = self.hears(channel, sealed)? {
-                    found.push((sealed.seq, request));
+                if let Some((event, request)) = self.hears(channel, sealed)? {
+                    found.push((sealed.seq, event, request));
                 }
             }
             looked = to;
@@ -198,14 +198,14 @@ impl Notifier {
         }
     }
 
-    /// The request, where the channel is told of this entry about it.
-    fn hears(&self, channel: &Channel, sealed: &Sealed) -> Result<Option<RequestId>, Error> {
+    /// What a channel is told of by this entry, and about which request; none where it is not.
+    fn hears(&self, channel: &Channel, sealed: &Sealed) -> Result<Option<(EventType, RequestId)>, Error> {
         let ledger = self.lifecycle.ledger();
         let Some(event) = EventType::of(&sealed.entry.happened) else { return Ok(None) };
         let Ok(id) = sealed.entry.stream.name().parse::<RequestId>() else { return Ok(None) };
         let Some(request) = ledger.request(&id)? else { return Ok(None) };
         let resource = ledger.resource(&request.asked.resource)?;
-        Ok(channel.hears(event, &request, resource.as_ref()).then_some(id))
+        Ok(channel.hears(event, &request, resource.as_ref()).then_some((event, id)))
     }
 
     async fn deliver(
@@ -246,9 +246,8 @@ impl Notifier {
         let found = ledger.entries(&filter, 1, Order::OldestFirst)?;
         let sealed = found.into_iter().find(|sealed| sealed.seq == delivery.entry);
         let Some((sealed, request)) = sealed.zip(ledger.request(&delivery.request)?) else { return Ok(None) };
-        let Some(event) = EventType::of(&sealed.entry.happened) else { return Ok(None) };
         let view = self.lifecycle.view(&request)?;
-        let message = webhook::Message::about(&delivery.channel, event, &sealed, &view);
+        let message = webhook::Message::about(delivery, &sealed, &view);
         Ok(Some(message.map_err(anyhow::Error::new)?))
     }
 

@@ -135,6 +135,8 @@ pub(super) struct ChannelBody {
 pub(super) struct DeliveryView {
     /// The number of the ledger's entry that it is about.
     entry: u64,
+    /// What happened: `request.submitted` and so on.
+    event: String,
     /// The request.
     request: String,
     /// `waiting`, `delivered` or `dead`.
@@ -155,6 +157,7 @@ impl From<Delivery> for DeliveryView {
     fn from(delivery: Delivery) -> Self {
         Self {
             entry: delivery.entry,
+            event: delivery.event.into(),
             request: delivery.request.into(),
             state: delivery.state.as_str().to_owned(),
             attempts: delivery.attempts,

@@ -6,6 +6,7 @@
 //! begins with the entry that made it, and goes with the one that removes it.
 
 use quorate_core::Timestamp;
+use quorate_core::channel::EventType;
 use quorate_core::entry::{Entry, Happened};
 use quorate_core::ids::{ChannelName, RequestId};
 use rusqlite::{Connection, Row, params};
@@ -33,6 +34,7 @@ CREATE TABLE channel_secrets (
 CREATE TABLE deliveries (
     channel TEXT NOT NULL,
     entry INTEGER NOT NULL,                -- its number
+    event TEXT NOT NULL,
     request TEXT NOT NULL,
     state TEXT NOT NULL,                   -- waiting, delivered or dead
     attempts INTEGER NOT NULL DEFAULT 0,
@@ -104,6 +106,8 @@ pub struct Delivery {
     pub channel: ChannelName,
     /// The number of the entry.
     pub entry: u64,
+    /// What happened.
+    pub event: EventType,
     /// The request that it is about.
     pub request: RequestId,
     /// What came of it.
@@ -164,7 +168,7 @@ impl Ledger {
         &self,
         channel: &ChannelName,
         (from, to): (u64, u64),
-        found: Vec<(u64, RequestId)>,
+        found: Vec<(u64, EventType, RequestId)>,
         now: Timestamp,
     ) -> Result<bool, AppendError> {
         let channel = channel.clone();
@@ -305,14 +309,15 @@ impl Reader {
 
     fn deliveries_where(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Delivery>, ReadError> {
         let rows = self.rows(sql, params, |row| {
-            let state = row.get::<_, String>(3)?;
-            Ok((row.get::<_, String>(0)?, row.get::<_, String>(2)?, state, Plain::of(row)?))
+            let names: [String; 4] = [row.get(0)?, row.get(2)?, row.get(3)?, row.get(8)?];
+            Ok((names, Plain::of(row)?))
         })?;
-        let deliveries = rows.into_iter().map(|(channel, request, state, plain)| {
+        let deliveries = rows.into_iter().map(|([channel, request, state, event], plain)| {
             let found = DeliveryState::ALL.into_iter().find(|one| one.as_str() == state);
             let unknown = || ReadError::Unreadable(format!("`{state}` is no state of a delivery"));
             Ok(Delivery {
                 channel: parse(&channel)?,
+                event: parse(&event)?,
                 request: parse(&request)?,
                 state: found.ok_or_else(unknown)?,
                 entry: plain.entry,
@@ -326,7 +331,7 @@ impl Reader {
     }
 }
 
-const COLUMNS: &str = "channel, entry, request, state, attempts, queued, tried, coalesce(error, '') AS why";
+const COLUMNS: &str = "channel, entry, request, state, attempts, queued, tried, coalesce(error, '') AS why, event";
 
 /// What of a row needs no parsing.
 struct Plain {
@@ -385,7 +390,7 @@ fn queue(
     connection: &mut Connection,
     channel: &ChannelName,
     (from, to): (u64, u64),
-    found: &[(u64, RequestId)],
+    found: &[(u64, EventType, RequestId)],
     now: Timestamp,
 ) -> rusqlite::Result<bool> {
     let transaction = connection.transaction()?;
@@ -397,11 +402,12 @@ fn queue(
         return Ok(false);
     }
     let mut insert = transaction.prepare_cached(
-        "INSERT INTO deliveries (channel, entry, request, state, queued, next)
-         VALUES (?1, ?2, ?3, 'waiting', ?4, 0)",
+        "INSERT INTO deliveries (channel, entry, event, request, state, queued, next)
+         VALUES (?1, ?2, ?3, ?4, 'waiting', ?5, 0)",
     )?;
-    for (entry, request) in found {
-        insert.execute(params![channel.as_str(), int(*entry), request.as_str(), micros(now)])?;
+    for (entry, event, request) in found {
+        let row = params![channel.as_str(), int(*entry), event.as_str(), request.as_str(), micros(now)];
+        insert.execute(row)?;
     }
     drop(insert);
     let old = micros(now).saturating_sub(DELIVERY_DAYS_KEPT * 24 * 3600 * 1_000_000);

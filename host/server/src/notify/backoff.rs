@@ -41,12 +41,15 @@ pub(super) fn at(now: Timestamp, rest: Duration) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use quorate_core::channel::EventType;
+
     use super::*;
 
     fn delivery(attempts: u64) -> Delivery {
         Delivery {
             channel: "ops".parse().unwrap(),
             entry: 7,
+            event: EventType::VoteCast,
             request: "r".parse().unwrap(),
             state: crate::ledger::DeliveryState::Waiting,
             attempts,

@@ -10,14 +10,13 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use quorate_core::Timestamp;
-use quorate_core::channel::EventType;
 use quorate_core::ids::{ChannelName, Digest};
 use reqwest::{Client, StatusCode, header};
 use serde_json::json;
 use sha2::Sha256;
 
 use super::Undelivered;
-use crate::ledger::Sealed;
+use crate::ledger::{Delivery, Sealed};
 use crate::lifecycle::{ChannelKeys, RequestView};
 use crate::outgoing;
 use crate::random::{self, NoRandomness};
@@ -36,16 +35,15 @@ pub(super) struct Message {
 impl Message {
     /// What happened, and the request as it is now.
     pub(super) fn about(
-        channel: &ChannelName,
-        event: EventType,
+        delivery: &Delivery,
         sealed: &Sealed,
         request: &RequestView,
     ) -> serde_json::Result<Self> {
         // The same for every attempt, and for no other entry of no other ledger.
-        let parts = [channel.as_str().as_bytes(), sealed.digest.as_bytes().as_slice()];
+        let parts = [delivery.channel.as_str().as_bytes(), sealed.digest.as_bytes().as_slice()];
         let id = format!("msg_{}", &Digest::of_parts(parts).to_string()[..32]);
         let body = json!({
-            "type": event,
+            "type": delivery.event,
             "timestamp": sealed.entry.at,
             "data": {
                 "entry": sealed.seq,

@@ -222,6 +222,7 @@ async fn list(context: &Context) -> Ending {
 #[derive(Deserialize)]
 struct Delivery {
     entry: u64,
+    event: String,
     request: String,
     state: String,
     attempts: u64,
@@ -241,6 +242,7 @@ impl Deliveries {
         let rows = shown.into_iter().map(|one| {
             vec![
                 one.entry.to_string(),
+                one.event,
                 one.request,
                 one.state,
                 one.attempts.to_string(),
@@ -248,7 +250,7 @@ impl Deliveries {
                 words::short(&words::clean(&one.error.unwrap_or_default()), 60),
             ]
         });
-        let header = ["ENTRY", "REQUEST", "STATE", "TRIES", "TRIED", "ERROR"];
+        let header = ["ENTRY", "EVENT", "REQUEST", "STATE", "TRIES", "TRIED", "ERROR"];
         let text = words::table(&header, rows.collect(), context.screen.width);
         context.screen.result(&items, || text)
     }
