@@ -152,6 +152,10 @@ async fn needs_browser_sessions_come_and_go_on_open_pages_and_an_admin_ends_one(
     let list = format!("{}/sessions", world.url());
     tokio::join!(ann.open(&list), root.open(&list));
     tokio::join!(ann.says("Nobody is connected as you."), root.says("Nobody is connected."));
+    let on_request = page_of(&browser, &world, "ann").await;
+    on_request.open(&format!("{}/requests/{request}", world.url())).await;
+    on_request.says("approved by bob").await;
+    assert_eq!(on_request.script("document.querySelector('#sessions')").await, Value::Null);
 
     let mut session = connects(&world);
     session.wait_for("ready", PATIENCE).unwrap();
@@ -162,6 +166,7 @@ async fn needs_browser_sessions_come_and_go_on_open_pages_and_an_admin_ends_one(
         ))
         .await;
     }
+    on_request.until("document.querySelector('#sessions')?.innerText.includes('open')").await;
     root.until("/Time left: 59m\\d+s/.test(document.querySelector('#open').innerText)").await;
     assert_eq!(ann.script("document.querySelectorAll('a[href$=\"/recording\"]').length").await, 0);
     root.click(&format!("#session-{id} a[href='/requests/{request}']")).await;
@@ -191,6 +196,7 @@ async fn needs_browser_sessions_come_and_go_on_open_pages_and_an_admin_ends_one(
         "document.querySelector('#ended #session-{id}')?.innerText.includes('ended by root: lunch')"
     ))
     .await;
+    on_request.until("document.querySelector('#sessions').innerText.includes('ended by root: lunch')").await;
     assert_eq!(world.request(&request).await.state(), "APPROVED");
     world.finish().await;
 }

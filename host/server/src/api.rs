@@ -53,7 +53,7 @@ pub(crate) use self::access::{note_user, peer};
 pub(crate) use self::audit::{VerifiedView, exported, verified};
 pub(crate) use self::backtest::find as find_candidate;
 pub(crate) use self::decisions::recorded;
-pub(crate) use self::events::{MISSED_MAX, Seen, Watch, sse};
+pub(crate) use self::events::{MISSED_MAX, Seen, Watch, sessions_under, sse};
 pub use self::fingerprint::ProcessKey;
 pub(crate) use self::policies::{COMPONENT_BYTES_MAX, ConditionView, conditions, resolve};
 pub(crate) use self::problem::Problem;

@@ -29,7 +29,7 @@ use super::requests::visible;
 use super::sessions;
 use crate::app::App;
 use crate::identity;
-use crate::ledger::{EntryFilter, Order, Sealed};
+use crate::ledger::{EntryFilter, Order, Page, Sealed, SessionFilter};
 use crate::lifecycle::{Lifecycle, RequestView, Stuck};
 
 /// How often something is said where nothing happens.
@@ -134,6 +134,9 @@ pub(crate) struct Seen {
     pub(crate) revision: u64,
     /// Whether nobody could approve it.
     pub(crate) stuck: bool,
+    /// How many sessions were opened under it, and how many of them are open; none: whoever reads
+    /// is not told of sessions.
+    pub(crate) sessions: Option<(u64, u64)>,
 }
 
 /// What both kinds of stream wait with.
@@ -214,6 +217,15 @@ fn changed_event(seq: u64, change: &Changed) -> Option<Event> {
     Event::default().event("request").id(seq.to_string()).json_data(change).ok()
 }
 
+/// How many sessions were opened under a request, and how many of them are open.
+pub(crate) fn sessions_under(app: &App, id: &RequestId) -> Option<(u64, u64)> {
+    let count = |open| {
+        let filter = SessionFilter { request: Some(id.clone()), open, ..SessionFilter::default() };
+        app.ledger.find_sessions(&filter, Page { after: None, limit: 1 }).ok().map(|found| found.total)
+    };
+    count(None).zip(count(Some(true)))
+}
+
 impl Watch {
     pub(crate) fn new(app: App, session: identity::SignedIn, user: &UserId) -> Result<Self, Problem> {
         let place = Place::take(user);
@@ -242,9 +254,15 @@ impl Watch {
             if !Lifecycle::may_see(&request, &user) {
                 return None;
             }
-            let now = Seen { revision: request.revision, stuck: stuck.borrow_and_update().contains(id) };
+            let sessions = match seen.and_then(|seen| seen.sessions) {
+                Some(_) => Some(sessions_under(&self.app, id)?),
+                None => None,
+            };
+            let stuck_now = stuck.borrow_and_update().contains(id);
+            let now = Seen { revision: request.revision, stuck: stuck_now, sessions };
             if seen != Some(now) {
-                let is_final = request.ended_at().is_some();
+                let is_over = sessions.is_none_or(|(_, open)| open == 0);
+                let is_final = request.ended_at().is_some() && is_over;
                 return Some((self.app.lifecycle.view(&request).ok()?, now, is_final));
             }
             tokio::select! {

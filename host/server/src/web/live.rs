@@ -30,6 +30,11 @@ pub(super) struct OnPage {
     revision: u64,
     #[serde(default)]
     stuck: bool,
+    /// How many sessions were opened under it, and how many of them were open.
+    #[serde(default)]
+    sessions: u64,
+    #[serde(default)]
+    open: u64,
 }
 
 fn changed() -> Event {
@@ -115,11 +120,11 @@ pub(super) async fn request(
     Visitor { user, session, .. }: Visitor,
     State(app): State<App>,
     Path(id): Path<RequestId>,
-    Query(OnPage { revision, stuck }): Query<OnPage>,
+    Query(OnPage { revision, stuck, sessions, open }): Query<OnPage>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refusal> {
     visible(&app, &user, &id)?;
     let watch = Watch::new(app, session, &user.id)?;
-    let seen = Seen { revision, stuck };
+    let seen = Seen { revision, stuck, sessions: Some((sessions, open)) };
     let events = stream::unfold(Some((watch, seen)), move |at| {
         let id = id.clone();
         async move {

@@ -19,7 +19,7 @@ use super::happened::{Line, timeline};
 use super::page::{Frame, Refusal, show};
 use super::visitor::{Nothing, Sent, Visitor};
 use super::words::{self, between, lines};
-use crate::api::{Problem, sessions, visible, visible_after};
+use crate::api::{Problem, sessions, sessions_under, visible, visible_after};
 use crate::app::App;
 use crate::ledger::{Page, SessionFilter};
 use crate::lifecycle::{self, Ballot, Counts, Explanation, PolicySaid, RequestView, Untold, WhatItTakes};
@@ -65,6 +65,8 @@ struct RequestPage {
     timeline: Vec<Line>,
     /// Those that the visitor may see.
     sessions: Vec<Session>,
+    /// How many sessions were opened under it, and how many of them are open.
+    counted: (u64, u64),
     can: Can,
     /// What was typed, where it was refused.
     comment: String,
@@ -161,6 +163,8 @@ impl RequestPage {
             "PENDING" => tokio::time::timeout(TAKES_WAIT, app.lifecycle.what_would_it_take(id)).await.ok(),
             _ => None,
         };
+        // Before the sessions are read: what comes in between is told of, and not missed.
+        let counted = sessions_under(app, id).unwrap_or_default();
         let request = visible(app, user, id)?;
         let under = SessionFilter {
             user: sessions::whose(user, None)?,
@@ -177,6 +181,7 @@ impl RequestPage {
             takes: takes.transpose()?,
             timeline: timeline(app, Stream::request(id))?,
             sessions,
+            counted,
             comment: String::new(),
             reason: String::new(),
             refused: None,
@@ -186,6 +191,11 @@ impl RequestPage {
 
     fn is_pending(&self) -> bool {
         self.request.state == "PENDING"
+    }
+
+    /// Whether something can still happen to it or under it.
+    fn is_live(&self) -> bool {
+        self.request.ended.is_none() || self.counted.1 > 0
     }
 
     /// How long the open window goes on: in seconds, and in words.
