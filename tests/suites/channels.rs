@@ -106,11 +106,22 @@ async fn needs_webhooks_a_key_that_was_replaced_is_signed_with_for_a_day() {
     let message = &receiver.messages()[0];
     message.verified(&old).await.unwrap();
     message.verified(&new).await.unwrap();
+    // One more does not cut off whoever still has the first.
+    let newest = world.post("root", "channels/pager/key", json!({})).await.good().text("/key").to_owned();
+    world.post("root", "channels/pager/test", json!({})).await.good();
+    for key in [&old, &new, &newest] {
+        receiver.messages()[1].verified(key).await.unwrap();
+    }
+    for _ in 0..8 {
+        world.post("root", "channels/pager/key", json!({})).await.good();
+    }
+    let refused = world.post("root", "channels/pager/key", json!({})).await;
+    assert!(refused.refused(422, "invalid").contains("11 keys are in use"), "{}", refused.body);
     world.clock.advance(24 * 3600 + 1);
     world.ask("ann", "prod", "1h").await.good();
-    told(&world, &receiver, 2).await;
+    told(&world, &receiver, 3).await;
     let signatures = |nth: usize| receiver.messages()[nth].header("webhook-signature").split(' ').count();
-    assert_eq!((signatures(0), signatures(1)), (2, 1));
+    assert_eq!([0, 1, 2].map(signatures), [2, 3, 1]);
     assert_eq!(world.get("root", "channels/pager").await.good().body.get("key"), None);
     world.finish().await;
 }
@@ -293,6 +304,12 @@ async fn a_channel_is_changed_by_admins_and_guarded_by_what_depends_on_it() {
     let used = world.delete("root", "rules/prod-just-in-time").await;
     assert!(used.refused(409, "in-use").contains("channel pager"), "{}", used.body);
 
+    // What is as it was is not written again.
+    let same = json!({ "kind": "webhook", "address": receiver.address, "all_requests": true,
+        "rules": ["prod-just-in-time"], "description": "the pager's" });
+    let again = world.put("root", "channels/pager", same).await.good();
+    assert_eq!((&again.body["revision"], again.body.get("key")), (&json!(1), None));
+
     // What is not said again of the address stays; nobody is shown it, nor the key.
     let body = json!({ "kind": "webhook", "all_requests": true });
     let saved = world.put("root", "channels/pager", body).await.good();
@@ -359,6 +376,7 @@ async fn bad_channels_are_refused_and_messages_stay_out_of_the_own_network() {
         json!({ "kind": "webhook", "address": 7 }),
         json!({ "kind": "webhook", "address": "https://x.org", "events": ["request.opened"] }),
         json!({ "kind": "webhook", "address": "https://x.org", "description": "x".repeat(2000) }),
+        json!({ "kind": "webhook", "address": "https://x.org", "description": "a\u{202e}b" }),
     ] {
         let refused = put(body.clone()).await;
         assert!(matches!(refused.status, 400 | 422), "{body}: {}", refused.body);
@@ -387,13 +405,22 @@ async fn what_a_channel_was_not_told_shows_in_the_metrics_and_on_the_request() {
     {
         assert!(metrics.contains(line), "{metrics}");
     }
-    let explained =
-        async || world.get("ann", &format!("requests/{id}/explain")).await.good().body["untold"].clone();
-    assert_eq!(explained().await, json!([{ "channel": "pager", "error": "it answered 500" }]));
+    let explained = async |who: &str| {
+        world.get(who, &format!("requests/{id}/explain")).await.good().body["untold"].clone()
+    };
+    assert_eq!(explained("audrey").await, json!([{ "channel": "pager", "error": "it answered 500" }]));
+    assert_eq!(explained("ann").await, json!([{ "channel": "pager", "error": null }]));
     receiver.answers(200, &[]);
     world.clock.advance(60);
     told(&world, &receiver, 1).await;
     until_status(&world, "pager", "failures", json!(0)).await;
-    assert_eq!(explained().await, json!([]));
+    assert_eq!(explained("audrey").await, json!([]));
+
+    // A channel that a resource names and that is not there hears of nothing, and that is said too.
+    world.bare_resource("prod", json!({ "plugins": ["nobody"] })).await;
+    let missing = json!([{ "channel": "nobody", "error": "there is no such channel" }]);
+    assert_eq!(explained("audrey").await, missing);
+    world.cancel("ann", &id).await.good();
+    assert_eq!(explained("audrey").await, json!([]));
     world.finish().await;
 }

@@ -105,6 +105,7 @@ async fn needs_browser_who_is_late_is_told_who_decided_and_keeps_what_they_typed
     world.reject("sam", &id).await.good();
     bob.click("button[value=reject]").await;
     bob.says("already decided: REJECTED by sam").await;
+    assert_eq!(bob.text("#unsaid").await, "not today");
     assert_eq!(bob.text("#state").await, "rejected");
     world.finish().await;
 }
@@ -116,6 +117,14 @@ async fn needs_browser_without_scripts_people_read_and_vote() {
     sue.scripts(false).await;
     sue.open(&format!("{}/requests", world.url())).await;
     sue.click("a.row").await;
+    // What was refused and can be put right is still in its field.
+    let comment = "x".repeat(10_001);
+    sue.types("#comment", &comment).await;
+    sue.click("button[value=reject]").await;
+    sue.says("at most").await;
+    assert_eq!(sue.script("document.querySelector('#comment').value").await, comment);
+    sue.script("document.querySelector('#comment').value = ''").await;
+    sue.types("#comment", "no").await;
     sue.click("button[value=reject]").await;
     sue.says("REJECTED by sue").await;
     assert_eq!(world.request(&id).await.state(), "REJECTED");

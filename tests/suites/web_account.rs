@@ -28,6 +28,8 @@ async fn needs_browser_the_first_admin_is_made_in_the_page() {
     page.types("#password", PASSWORD).await;
     page.press("Enter").await;
     page.says("There is nothing to ask for yet").await;
+    page.open(&format!("{}/people/root", gateway.url())).await;
+    assert_eq!(page.script("document.querySelector('#email').value").await, "root@example.org");
     let late = browser.person().await;
     late.open(&format!("{}/set-up", gateway.url())).await;
     late.types("#setup_token", said["setup_token"].as_str().unwrap()).await;

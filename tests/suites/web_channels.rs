@@ -114,6 +114,7 @@ async fn channels_are_read_by_auditors_changed_by_admins_and_bad_ones_are_refuse
         ("address", "", "there is none to keep"),
         ("address", "x.org/hunter2", "it is no address"),
         ("address", "http://[::1]/hunter2", "own network"),
+        ("description", "a%07b", "no place in it"),
         ("rules_more", "nothing", "there is no rule nothing"),
         ("events", "request.opened", "is no event"),
     ] {

@@ -190,6 +190,10 @@ impl Channel {
                 unit: "bytes",
             });
         }
+        if self.description.chars().any(crate::text::steers) {
+            let why = "characters that would steer what stands around them have no place in it";
+            return Err(Refused::Invalid { what: "description", why: why.to_owned() });
+        }
         if let Some(rule) = unknown {
             return Err(Refused::Invalid { what: "rules", why: format!("there is no rule {rule}") });
         }

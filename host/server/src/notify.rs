@@ -259,10 +259,15 @@ impl Notifier {
         Ok(again)
     }
 
-    /// Sends a message that is about nothing, at once, and says what came of it.
+    /// Sends a message that is about nothing, at once, and says what came of it. Where it arrived,
+    /// what waits is sent at once too.
     pub async fn test(&self, name: &ChannelName) -> Result<Result<(), Undelivered>, Error> {
         let message = webhook::Message::test(name, self.clock.now())?;
-        self.send(name, &message).await
+        let sent = self.send(name, &message).await?;
+        let error = sent.as_ref().err().map(|undelivered| undelivered.why.clone());
+        self.lifecycle.ledger().note_test(name, error, self.clock.now()).await?;
+        self.woken.send_replace(());
+        Ok(sent)
     }
 }
 

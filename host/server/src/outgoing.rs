@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use axum::http::Uri;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, ClientBuilder, Response, Url};
 
@@ -66,12 +67,31 @@ impl Resolve for PublicOnly {
 pub const OWN_NETWORK: &str =
     "it is in the gateway's own network, where messages only go with --notify-own-network";
 
+/// The longest address.
+const ADDRESS_BYTES_MAX: usize = 2000;
+/// The longest name of a host (RFC 1035, section 2.3.4).
+const HOST_BYTES_MAX: usize = 253;
+
 /// An address that something can be sent to: `http` or `https`, with a host and without a user.
 pub fn address(text: &str) -> Result<Url, &'static str> {
-    let url =
-        Url::parse(text.trim()).map_err(|_| "it is no address such as https://hooks.example.org/quorate")?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+    let none = "it is no address such as https://hooks.example.org/quorate";
+    let text = text.trim();
+    if text.len() > ADDRESS_BYTES_MAX {
+        return Err("it is longer than 2000 bytes");
+    }
+    let url = Url::parse(text).map_err(|_| none)?;
+    let begins =
+        |scheme: &str| text.get(..scheme.len()).is_some_and(|first| first.eq_ignore_ascii_case(scheme));
+    let host = url.host_str().unwrap_or_default();
+    if !(begins("https://") || begins("http://")) || host.is_empty() || text.contains(":///") {
         return Err("it has to begin with https:// or http:// and name a host");
+    }
+    if text.chars().any(|c| c.is_control() || c.is_whitespace())
+        || host.len() > HOST_BYTES_MAX
+        || url.port() == Some(0)
+        || url.as_str().parse::<Uri>().is_err()
+    {
+        return Err(none);
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("user and password do not belong into an address");
@@ -196,10 +216,22 @@ mod tests {
             address(" https://hooks.example.org/a?b=c ").unwrap().host_str(),
             Some("hooks.example.org")
         );
-        for bad in ["", "hooks.example.org", "ftp://x/", "file:///etc/passwd", "https://ann:pw@x/", "http://"]
-        {
+        for bad in [
+            "",
+            "hooks.example.org",
+            "ftp://x/",
+            "file:///etc/passwd",
+            "https://ann:pw@x/",
+            "http://",
+            "http:///x",
+            "http://x:0/",
+            "http://x/a\nb",
+            "http:x",
+        ] {
             assert!(address(bad).is_err(), "{bad}");
         }
+        assert!(address(&format!("https://x.org/{}", "x".repeat(2000))).is_err());
+        assert!(address(&format!("https://{}.org/", "x".repeat(300))).is_err());
         // However it is written, it is the address that it is.
         for own in ["http://127.1/", "http://0x7f000001/", "http://2130706433", "http://[::1]:80/"] {
             assert!(!is_public(literal(&address(own).unwrap()).unwrap()), "{own}");

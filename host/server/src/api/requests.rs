@@ -166,7 +166,11 @@ pub(super) async fn explain(
     Path(id): Path<RequestId>,
 ) -> Result<Json<Explanation>, Problem> {
     visible(&app, &user, &id)?;
-    Ok(Json(app.lifecycle.explain(&id).await?))
+    let mut explanation = app.lifecycle.explain(&id).await?;
+    if !user.is_auditor() {
+        explanation.untold.iter_mut().for_each(|one| one.error = None);
+    }
+    Ok(Json(explanation))
 }
 
 /// What it would take to approve a request

@@ -60,16 +60,16 @@ pub enum ChannelSecret {
     Address,
     /// What to sign with.
     Key,
-    /// What was signed with before, and is for a while still.
-    PreviousKey,
+    /// What was signed with before, up to this revision of the channel, and is for a while still.
+    PreviousKey(u64),
 }
 
 impl ChannelSecret {
-    pub(super) fn as_str(self) -> &'static str {
+    fn name(self) -> String {
         match self {
-            Self::Address => "address",
-            Self::Key => "key",
-            Self::PreviousKey => "previous-key",
+            Self::Address => "address".to_owned(),
+            Self::Key => "key".to_owned(),
+            Self::PreviousKey(revision) => format!("previous-key/{revision}"),
         }
     }
 }
@@ -206,6 +206,32 @@ impl Ledger {
         .await
     }
 
+    /// Writes down what came of a message that is no delivery. Where it arrived, nothing waits for
+    /// its time any more.
+    pub async fn note_test(
+        &self,
+        channel: &ChannelName,
+        error: Option<String>,
+        now: Timestamp,
+    ) -> Result<(), AppendError> {
+        let channel = channel.clone();
+        self.beside(move |connection| {
+            let (name, now) = (channel.as_str(), micros(now));
+            match error {
+                Some(why) => connection.execute(
+                    "UPDATE channels SET error = ?2, failed_at = ?3 WHERE channel = ?1",
+                    params![name, why, now],
+                ),
+                None => connection.execute(
+                    "UPDATE channels SET failures = 0, retry_at = 0, delivered_at = ?2 WHERE channel = ?1",
+                    params![name, now],
+                ),
+            }?;
+            Ok(())
+        })
+        .await
+    }
+
     async fn beside<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -215,18 +241,17 @@ impl Ledger {
 }
 
 impl Reader {
-    /// A secret of a channel that is in use at `now`.
-    pub fn channel_secret(
-        &self,
-        channel: &ChannelName,
-        secret: ChannelSecret,
-        now: Timestamp,
-    ) -> Result<Option<String>, ReadError> {
-        let sql = "SELECT value FROM channel_secrets
-                   WHERE channel = ?1 AND name = ?2 AND (expires IS NULL OR expires > ?3)";
-        let found =
-            self.rows(sql, params![channel.as_str(), secret.as_str(), micros(now)], |row| row.get(0))?;
-        Ok(found.into_iter().next())
+    /// Where a channel delivers.
+    pub fn channel_address(&self, channel: &ChannelName) -> Result<Option<String>, ReadError> {
+        let sql = "SELECT value FROM channel_secrets WHERE channel = ?1 AND name = 'address'";
+        Ok(self.rows(sql, [channel.as_str()], |row| row.get(0))?.into_iter().next())
+    }
+
+    /// What the messages of a channel are signed with at `now`, the newest first.
+    pub fn channel_keys(&self, channel: &ChannelName, now: Timestamp) -> Result<Vec<String>, ReadError> {
+        let sql = "SELECT value FROM channel_secrets WHERE channel = ?1 AND name != 'address'
+                   AND (expires IS NULL OR expires > ?2) ORDER BY expires IS NULL DESC, expires DESC, name DESC";
+        self.rows(sql, params![channel.as_str(), micros(now)], |row| row.get(0))
     }
 
     /// How a channel does; none where there is none of that name.
@@ -331,7 +356,8 @@ impl Reader {
     }
 }
 
-const COLUMNS: &str = "channel, entry, request, state, attempts, queued, tried, coalesce(error, '') AS why, event";
+const COLUMNS: &str =
+    "channel, entry, request, state, attempts, queued, tried, coalesce(error, '') AS why, event";
 
 /// What of a row needs no parsing.
 struct Plain {
@@ -466,6 +492,6 @@ pub(super) fn keep_secret(
 ) -> rusqlite::Result<usize> {
     connection.execute(
         "INSERT OR REPLACE INTO channel_secrets (channel, name, value, expires) VALUES (?1, ?2, ?3, ?4)",
-        params![channel.as_str(), secret.as_str(), value, expires_at.map(micros_up)],
+        params![channel.as_str(), secret.name(), value, expires_at.map(micros_up)],
     )
 }

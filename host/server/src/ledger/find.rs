@@ -239,10 +239,7 @@ impl Reader {
         self.read(|connection| {
             // One transaction, so that the count is that of the same list.
             let transaction = connection.unchecked_transaction()?;
-            let total = transaction
-                .prepare_cached(&count)?
-                .query_row(params_from_iter(&values), |row| row.get(0))
-                .map(number)?;
+            let of_all = values.len();
             values.extend(page.after.map(|Cursor(seq)| int(seq).into()));
             values.push(int(limit as u64 + 1).into());
             let mut found = transaction
@@ -250,6 +247,14 @@ impl Reader {
                 .query_map(params_from_iter(&values), |row| Ok((number(row.get(0)?), row.get(1)?)))?
                 .collect::<rusqlite::Result<Vec<(u64, String)>>>()?;
             let more = found.len() > limit;
+            // A list on one page has been counted; to find that few has taken a look at all.
+            let total = match page.after {
+                None if !more => found.len() as u64,
+                _ => transaction
+                    .prepare_cached(&count)?
+                    .query_row(params_from_iter(&values[..of_all]), |row| row.get(0))
+                    .map(number)?,
+            };
             found.truncate(limit);
             let next = found.last().filter(|_| more).map(|(seq, _)| Cursor(*seq));
             let json: Vec<String> = found.into_iter().map(|(_, json)| json).collect();

@@ -14,7 +14,7 @@ use super::seal::{int, micros, micros_up, number};
 
 /// Counts up whenever the tables below, or what a view looks like in JSON, change:
 /// then all of them are made anew when the ledger is opened.
-pub(super) const VERSION: i64 = 5;
+pub(super) const VERSION: i64 = 6;
 
 /// All of them.
 pub(super) const NAMES: [&str; 3] = ["views", "requests", "sessions"];
@@ -41,6 +41,7 @@ CREATE TABLE requests (
     text TEXT NOT NULL             -- id and reason in lower case
 ) STRICT;
 CREATE INDEX requests_state ON requests (state);
+CREATE INDEX requests_of ON requests (requester);           -- in the order of `seq`
 CREATE INDEX requests_requester ON requests (requester, resource);
 CREATE INDEX requests_pending ON requests (requester) WHERE state = 'PENDING';
 CREATE INDEX requests_resource ON requests (resource);

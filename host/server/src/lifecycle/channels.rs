@@ -16,6 +16,9 @@ use crate::{outgoing, random};
 /// How long a key is signed with beside the one that took its place, in hours.
 pub const PREVIOUS_KEY_HOURS: u64 = 24;
 
+/// How many keys at most are signed with beside the newest: more signatures fit into no header.
+const PREVIOUS_KEYS_MAX: usize = 10;
+
 /// What stands before a key, by the [Standard Webhooks] specification.
 ///
 /// [Standard Webhooks]: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
@@ -34,7 +37,7 @@ pub struct SavedChannel {
 }
 
 impl Lifecycle {
-    /// Adds or changes a channel. `address` is where it delivers; none keeps what is there. What
+    /// Adds or changes a channel; what is as it was is not written again. `address` is where it delivers; none keeps what is there. What
     /// the channel says of its host is not looked at.
     pub async fn save_channel(
         &self,
@@ -45,13 +48,17 @@ impl Lifecycle {
     ) -> Result<SavedChannel, Error> {
         let answers = format!("channel/{}", channel.name);
         let signed_with = new_key()?;
-        self.change(key.map(|key| key.answering(answers)), move |inner, now| {
-            let plan =
-                inner.save_channel(channel.clone(), address.as_deref(), &signed_with, by.clone(), now)?;
-            Ok(Some(plan))
-        })
-        .await?
-        .ok_or_else(nothing_planned)
+        let (name, key) = (channel.name.clone(), key.map(|key| key.answering(answers)));
+        let changed = self.change(key.clone(), move |inner, now| {
+            inner.save_channel(channel.clone(), address.as_deref(), &signed_with, by.clone(), now)
+        });
+        if let Some(saved) = changed.await? {
+            return Ok(saved);
+        }
+        if let Some(key) = key {
+            self.0.ledger.remember(key, self.now()).await?;
+        }
+        Ok(SavedChannel { channel: self.0.channel(&name)?, key: None })
     }
 
     /// Gives a channel another key; the one before is used beside it for
@@ -72,9 +79,18 @@ impl Lifecycle {
                 value,
                 expires_at,
             };
-            if let Some(previous) = inner.ledger.channel_secret(&name, ChannelSecret::Key, now)? {
+            let keys = inner.ledger.channel_keys(&name, now)?;
+            if keys.len() > PREVIOUS_KEYS_MAX {
+                let why = format!(
+                    "{} keys are in use; each is for {PREVIOUS_KEY_HOURS} hours after another took its place",
+                    keys.len()
+                );
+                return Err(Refused::Invalid { what: "key", why }.into());
+            }
+            if let Some(previous) = keys.into_iter().next() {
                 let until = after(now, PREVIOUS_KEY_HOURS * 3600);
-                append.side.push(side(ChannelSecret::PreviousKey, previous, Some(until)));
+                let secret = ChannelSecret::PreviousKey(channel.revision);
+                append.side.push(side(secret, previous, Some(until)));
             }
             append.side.push(side(ChannelSecret::Key, fresh.clone(), None));
             channel.revision += 1;
@@ -105,13 +121,10 @@ impl Lifecycle {
 
     /// Where a channel delivers, and what it signs with.
     pub fn channel_secrets(&self, name: &ChannelName) -> Result<(String, ChannelKeys), Error> {
-        let now = self.now();
-        let secret = |secret| self.ledger().channel_secret(name, secret, now);
         let gone = || Error::NotFound { what: "channel", name: name.to_string() };
-        let address = secret(ChannelSecret::Address)?.ok_or_else(gone)?;
-        let texts = [secret(ChannelSecret::Key)?, secret(ChannelSecret::PreviousKey)?];
-        let keys = texts.into_iter().flatten().map(|text| read_key(&text)).collect::<Result<_, _>>()?;
-        Ok((address, keys))
+        let address = self.ledger().channel_address(name)?.ok_or_else(gone)?;
+        let keys = self.ledger().channel_keys(name, self.now())?;
+        Ok((address, keys.iter().map(|text| read_key(text)).collect::<Result<_, _>>()?))
     }
 }
 
@@ -128,7 +141,7 @@ impl Inner {
         fresh: &str,
         by: Actor,
         now: Timestamp,
-    ) -> Result<Plan<SavedChannel>, Error> {
+    ) -> Result<Option<Plan<SavedChannel>>, Error> {
         let invalid = |why: &str| Refused::Invalid { what: "address", why: why.to_owned() };
         let before = self.ledger.channel(&channel.name)?;
         channel.host = match (address, &before) {
@@ -146,6 +159,13 @@ impl Inner {
         };
         let rules = self.ledger.rules()?;
         let unknown = channel.rules.iter().find(|name| rules.iter().all(|rule| rule.name != **name));
+        if let Some(before) = &before {
+            let same = Channel { revision: before.revision, ..channel.clone() } == *before;
+            let there = self.ledger.channel_address(&channel.name)?;
+            if same && address.is_none_or(|address| there.as_deref() == Some(address.trim())) {
+                return Ok(None);
+            }
+        }
         let revision = self.ledger.revision(&Stream::channel(&channel.name))?;
         let saved = Channel { revision: revision + 1, ..channel.clone() };
         let mut append = Append::from(channel.clone().save(revision, unknown, by, now)?);
@@ -156,7 +176,7 @@ impl Inner {
             let value = value?.to_owned();
             Some(Side::ChannelSecret { channel: saved.name.clone(), secret, value, expires_at: None })
         }));
-        Ok(Plan::to(append, SavedChannel { channel: saved, key }))
+        Ok(Some(Plan::to(append, SavedChannel { channel: saved, key })))
     }
 }
 

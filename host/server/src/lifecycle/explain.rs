@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use quorate_core::decision::{Answer, Record};
-use quorate_core::ids::RequestId;
+use quorate_core::ids::{ChannelName, RequestId};
+use quorate_core::request::{Request, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -32,7 +33,7 @@ pub struct Explanation {
 pub struct Untold {
     /// Which.
     pub channel: String,
-    /// Why, as far as it is known.
+    /// Why, for auditors and admins; none: it was not tried yet.
     pub error: Option<String>,
 }
 
@@ -66,7 +67,7 @@ impl Lifecycle {
         self.settle(id).await?;
         let request = self.0.request(id)?;
         let view = self.view(&request)?;
-        let untold = self.untold(id)?;
+        let untold = self.untold(&request)?;
         let sealed = match &request.record {
             Some(digest) => self.0.ledger.blob(digest)?,
             None => None,
@@ -104,11 +105,21 @@ impl Lifecycle {
         })
     }
 
-    /// Each channel once, with the newest reason.
-    fn untold(&self, id: &RequestId) -> Result<Vec<Untold>, Error> {
-        let failed = self.0.ledger.failed_deliveries(id)?.into_iter();
-        let by_channel: BTreeMap<String, Option<String>> =
+    /// Each channel once, with the newest reason; and, of a request that waits, those that its
+    /// resource names and that are not there.
+    fn untold(&self, request: &Request) -> Result<Vec<Untold>, Error> {
+        let failed = self.0.ledger.failed_deliveries(&request.id)?.into_iter();
+        let mut by_channel: BTreeMap<String, Option<String>> =
             failed.map(|one| (one.channel.to_string(), one.error)).collect();
+        let resource = self.0.ledger.resource(&request.asked.resource)?;
+        let waits = resource.filter(|_| matches!(request.state, State::Pending));
+        for plugin in waits.into_iter().flat_map(|resource| resource.plugins) {
+            let name = plugin.parse::<ChannelName>().ok();
+            let found = name.map(|name| self.0.ledger.channel(&name)).transpose()?.flatten();
+            if found.is_none() {
+                by_channel.insert(plugin, Some("there is no such channel".to_owned()));
+            }
+        }
         Ok(by_channel.into_iter().map(|(channel, error)| Untold { channel, error }).collect())
     }
 }

@@ -23,6 +23,8 @@ use crate::random::{self, NoRandomness};
 
 /// How long a receiver may take.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long the rest of an answer may take, which is not needed.
+const BODY_PATIENCE: Duration = Duration::from_secs(1);
 /// How much of an answer is read: what it says is of no use, but a connection is used again.
 const ANSWER_BYTES_MAX: usize = 16 << 10;
 
@@ -103,8 +105,8 @@ impl Webhooks {
             .await
             .map_err(|error| outgoing::unanswered(&error).why)?;
         let (status, retry_after) = (response.status(), retry_after(response.headers(), now));
-        // Whatever it says, and also where that does not end well.
-        let _ = outgoing::body(response, ANSWER_BYTES_MAX).await;
+        // Whatever it says, and also where that does not end well, or soon.
+        let _ = tokio::time::timeout(BODY_PATIENCE, outgoing::body(response, ANSWER_BYTES_MAX)).await;
         if status.is_success() {
             return Ok(());
         }

@@ -84,8 +84,8 @@ pub(in crate::cli) struct Deliveries {
     #[arg(long, value_name = "STATE")]
     state: Option<String>,
     /// How many, the newest
-    #[arg(long, default_value_t = 50, value_name = "N")]
-    limit: usize,
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=200))]
+    limit: u16,
 }
 
 /// A delivery that is made again.
@@ -142,6 +142,7 @@ impl Put {
         let folder = self.file.parent().unwrap_or(Path::new(""));
         let address = channel.address.map(|source| source.value(folder, &context.environment)).transpose();
         let address = address.map_err(|why| Failure::usage(format!("address: {why}")))?;
+        let has_address = address.is_some();
         let body = json!({
             "description": channel.description,
             "kind": channel.kind,
@@ -153,7 +154,10 @@ impl Put {
         let gateway = context.gateway()?;
         let before = gateway.find(&["channels", &name]).await?;
         let put = things::put(context, &gateway, "channel", &name, before.as_ref(), body);
-        let (answer, text) = put.await?;
+        let (answer, mut text) = put.await?;
+        if has_address && before.is_some() {
+            text.push_str("its address is what the file says\n");
+        }
         say_key(context, &answer);
         context.screen.result(answer.raw(), || text + &key_text(&answer))
     }
@@ -233,7 +237,7 @@ struct Delivery {
 impl Deliveries {
     async fn run(self, context: &Context) -> Ending {
         let path = ["channels", self.name.as_str(), "deliveries"];
-        let mut query = vec![("limit", self.limit.clamp(1, 200).to_string())];
+        let mut query = vec![("limit", self.limit.to_string())];
         query.extend(self.state.map(|state| ("state", state)));
         let answer = context.gateway()?.get(&path, query).await?;
         let items = Value::Array(answer.items().to_vec());

@@ -148,7 +148,7 @@ impl Rules {
 }
 
 /// What the gateway says of a thing, and nobody can put.
-const COUNTED: [&str; 5] = ["revision", "warnings", "status", "host", "key"];
+const COUNTED: [&str; 4] = ["revision", "warnings", "status", "key"];
 
 pub(super) async fn list(context: &Context, what: &str, columns: &[&str]) -> Ending {
     let (items, _) = context.gateway()?.list(&[what], Vec::new(), 100_000).await?;
@@ -200,7 +200,7 @@ fn as_file(thing: &Value) -> Result<String, Failure> {
             || value.as_array().is_some_and(Vec::is_empty)
             || value.as_object().is_some_and(serde_json::Map::is_empty)
             || value.as_str() == Some("");
-        if is_empty || COUNTED.contains(&name.as_str()) {
+        if is_empty || name == "host" || COUNTED.contains(&name.as_str()) {
             continue;
         }
         let value = match (name.as_str(), value.as_array()) {

@@ -53,7 +53,7 @@ pub(super) async fn explain(context: &Context, gateway: &Gateway, id: &RequestId
     text.push_str(&opinions(&explanation));
     for Untold { channel, error } in &explanation.untold {
         let why = error.as_deref().map(|why| format!(": {}", words::clean(why))).unwrap_or_default();
-        let _ = writeln!(text, "channel {} could not be told{why}", words::clean(channel));
+        let _ = writeln!(text, "channel {} has still to be told{why}", words::clean(channel));
     }
     let mut value = answer.raw().clone();
     if request.raw()["state"] == json!("PENDING")
