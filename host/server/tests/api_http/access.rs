@@ -34,7 +34,9 @@ async fn routes(world: &World) -> Vec<Route> {
                 other => panic!("{method} {path} does not say who may use it: {other}"),
             };
             let mut filled = path.clone();
-            for (name, value) in [("{id}", "nobody"), ("{name}", "nothing"), ("{digest}", &"0".repeat(64))] {
+            let digest = "0".repeat(64);
+            let parts = [("{id}", "nobody"), ("{name}", "nothing"), ("{digest}", &digest), ("{entry}", "1")];
+            for (name, value) in parts {
                 filled = filled.replace(name, value);
             }
             assert!(!filled.contains('{'), "{path} has a part that this test does not know");
