@@ -60,6 +60,12 @@ async fn needs_browser_a_channel_is_made_tested_repaired_and_removed_by_clicking
     receiver.answers(200, &[]);
     world.clock.advance(60);
     world.eventually("the message", async || (receiver.told().len() == 2).then_some(())).await;
+    world
+        .eventually("that it is noted", async || {
+            let channel = world.get("root", "channels/pager").await.good();
+            (channel.body["status"]["waiting"] == 0).then_some(())
+        })
+        .await;
     root.open(&format!("{}/channels/pager", world.url())).await;
     root.says("delivered").await;
     root.sends("form[action$='/again'] button").await;

@@ -142,10 +142,12 @@ impl Notifier {
     async fn turn(&self, name: &ChannelName, looked: &mut u64) -> Result<Turn, Error> {
         loop {
             let ledger = self.lifecycle.ledger();
+            // Before the channel is read: whatever stands up to there is told as the channel is now.
+            let head = *ledger.head().borrow();
             let Some((channel, status)) = ledger.channel(name)?.zip(ledger.channel_status(name)?) else {
                 return Ok(Turn::Gone);
             };
-            *looked = self.queue(&channel, status.position, *looked).await?;
+            *looked = self.queue(&channel, status.position, *looked, head).await?;
             let now = self.clock.now();
             if let Some(retry_at) = status.retry_at.filter(|at| *at > now) {
                 return Ok(Turn::Until(Some(retry_at)));
@@ -162,20 +164,28 @@ impl Notifier {
         }
     }
 
-    /// Looks at what was appended after entry `looked`, or after the written `position`, and says
-    /// up to where it has looked.
-    async fn queue(&self, channel: &Channel, mut position: u64, looked: u64) -> Result<u64, Error> {
+    /// Looks at what was appended after entry `looked`, or after the written `position`, up to
+    /// `head`, and says up to where it has looked.
+    async fn queue(
+        &self,
+        channel: &Channel,
+        mut position: u64,
+        looked: u64,
+        head: u64,
+    ) -> Result<u64, Error> {
         let ledger = self.lifecycle.ledger();
         let mut looked = looked.max(position);
         loop {
-            let filter =
-                EntryFilter { after_seq: Some(looked), kind: Some(Kind::Request), ..EntryFilter::default() };
-            let head = *ledger.head().borrow();
+            let filter = EntryFilter {
+                after_seq: Some(looked),
+                before_seq: Some(head + 1),
+                kind: Some(Kind::Request),
+                ..EntryFilter::default()
+            };
             let entries = ledger.entries(&filter, BATCH, Order::OldestFirst)?;
             let to = match entries.last() {
                 Some(last) if entries.len() == BATCH => last.seq,
-                Some(last) => last.seq.max(head),
-                None => head,
+                _ => head,
             };
             if to <= looked {
                 return Ok(looked);

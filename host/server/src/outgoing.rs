@@ -240,6 +240,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_leads_into_the_own_network_is_not_followed() {
+        // A program does this when it starts; another test may have.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
         let client = public_client(false, false).unwrap();

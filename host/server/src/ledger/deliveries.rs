@@ -290,9 +290,7 @@ impl Reader {
         max: usize,
     ) -> Result<Vec<Delivery>, ReadError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM deliveries d WHERE channel = ?1 AND state = 'waiting' AND next <= ?2
-                AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.channel = d.channel
-                    AND e.request = d.request AND e.state = 'waiting' AND e.entry < d.entry)
+            "SELECT {COLUMNS} FROM deliveries d WHERE channel = ?1 AND {OLDEST} AND next <= ?2
              ORDER BY attempts, entry LIMIT ?3"
         );
         self.deliveries_where(&sql, params![channel.as_str(), micros(now), int(max as u64)])
@@ -300,8 +298,8 @@ impl Reader {
 
     /// When the next of what a channel has to be told can be tried.
     pub fn next_delivery(&self, channel: &ChannelName) -> Result<Option<Timestamp>, ReadError> {
-        let sql = "SELECT min(next) FROM deliveries WHERE channel = ?1 AND state = 'waiting'";
-        let found = self.rows(sql, [channel.as_str()], |row| time(row, 0))?;
+        let sql = format!("SELECT min(next) FROM deliveries d WHERE channel = ?1 AND {OLDEST}");
+        let found = self.rows(&sql, [channel.as_str()], |row| time(row, 0))?;
         Ok(found.into_iter().flatten().next())
     }
 
@@ -358,6 +356,11 @@ impl Reader {
 
 const COLUMNS: &str =
     "channel, entry, request, state, attempts, queued, tried, coalesce(error, '') AS why, event";
+
+/// What waits, and is the oldest of its request that does: the others wait for it.
+const OLDEST: &str =
+    "state = 'waiting' AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.channel = d.channel
+    AND e.request = d.request AND e.state = 'waiting' AND e.entry < d.entry)";
 
 /// What of a row needs no parsing.
 struct Plain {

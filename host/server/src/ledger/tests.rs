@@ -2,6 +2,7 @@
 
 mod append;
 mod broken;
+mod deliveries;
 mod find;
 mod open;
 mod world;
