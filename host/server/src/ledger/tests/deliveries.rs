@@ -46,14 +46,19 @@ fn due(world: &World, seconds: u64) -> Vec<u64> {
     due.into_iter().map(|one| one.entry).collect()
 }
 
-/// What came of an attempt: none, it arrived; otherwise when it is tried again, if ever.
-async fn tried(world: &World, entry: u64, failed: Option<Option<u64>>) {
-    let failed = failed.map(|next| Failed {
+async fn arrived(world: &World, entry: u64) {
+    world.ledger.note_deliveries(&ops(), vec![Tried { entry, failed: None }], T0).await.unwrap();
+}
+
+/// It is tried again after so many seconds; none: it is given up.
+async fn failed(world: &World, entry: u64, next: Option<u64>) {
+    let failed = Failed {
         why: "it answered 500".to_owned(),
         next: next.map(|seconds| after(T0, seconds)),
         rest_until: after(T0, 1),
-    });
-    world.ledger.note_deliveries(&ops(), vec![Tried { entry, failed }], T0).await.unwrap();
+    };
+    let tried = vec![Tried { entry, failed: Some(failed) }];
+    world.ledger.note_deliveries(&ops(), tried, T0).await.unwrap();
 }
 
 #[tokio::test]
@@ -63,16 +68,16 @@ async fn what_a_request_waits_for_is_its_oldest_message() {
     let found = vec![told(2, "one"), told(3, "one"), told(4, "two")];
     assert!(world.ledger.queue_deliveries(&ops(), (1, 4), found, T0).await.unwrap());
     assert_eq!(due(&world, 0), [2, 4]);
-    tried(&world, 2, Some(Some(10))).await;
-    tried(&world, 4, None).await;
+    failed(&world, 2, Some(10)).await;
+    arrived(&world, 4).await;
     // The third waits for the second, and so does whoever asks when to look again.
     assert_eq!(due(&world, 9), [] as [u64; 0]);
     assert_eq!(world.ledger.next_delivery(&ops()).unwrap(), Some(after(T0, 10)));
     assert_eq!(due(&world, 10), [2]);
     // What is given up is waited for no more.
-    tried(&world, 2, Some(None)).await;
+    failed(&world, 2, None).await;
     assert_eq!((due(&world, 0), status(&world).dead), (vec![3], 1));
-    tried(&world, 3, None).await;
+    arrived(&world, 3).await;
     assert_eq!(world.ledger.next_delivery(&ops()).unwrap(), None);
 }
 
@@ -92,7 +97,7 @@ async fn a_channel_that_was_changed_is_tried_at_once_and_one_that_was_removed_is
     let world = World::new();
     save(&world, 0).await;
     assert!(world.ledger.queue_deliveries(&ops(), (1, 2), vec![told(2, "one")], T0).await.unwrap());
-    tried(&world, 2, Some(Some(600))).await;
+    failed(&world, 2, Some(600)).await;
     assert_eq!((status(&world).failures, due(&world, 0)), (1, vec![]));
     save(&world, 1).await;
     assert_eq!((status(&world).failures, due(&world, 0)), (0, vec![2]));
