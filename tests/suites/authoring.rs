@@ -7,6 +7,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 
 use crate::world::World;
 use crate::world::program::{PROGRAM, program, run};
@@ -16,6 +17,9 @@ fn shared_target() -> PathBuf {
     // The program is at <target>/<profile>/quorate-program.
     Path::new(PROGRAM).ancestors().nth(2).unwrap().join("policy-projects")
 }
+
+/// One builder of policies in Python at a time: each keeps two cores busy for a minute.
+static PYTHON: Mutex<()> = Mutex::const_new(());
 
 /// Runs the program to its end, however long a compiler takes.
 async fn patiently(arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -297,6 +301,7 @@ async fn needs_node_chance_is_a_fault_and_no_answer() {
 
 #[tokio::test]
 async fn needs_python_a_policy_in_python_goes_from_new_to_active_and_is_backtested_before_it_is_changed() {
+    let _alone = PYTHON.lock().await;
     let (_parent, folder) = project("night-shift", &["--lang", "python"]).await;
     let line = "    if input.request.target.name == \"staging\":\n        return approve()\n";
     let before = "    people = groups(";
@@ -307,12 +312,14 @@ async fn needs_python_a_policy_in_python_goes_from_new_to_active_and_is_backtest
 
 #[tokio::test]
 async fn needs_python_the_example_in_python_builds_and_passes_its_own_vectors() {
+    let _alone = PYTHON.lock().await;
     let (_parent, folder) = example("weekly-python");
     assert_eq!(builds_and_passes(&folder).await["language"], "Python");
 }
 
 #[tokio::test]
 async fn needs_python_the_other_templates_in_python_build_and_pass_their_own_vectors() {
+    let _alone = PYTHON.lock().await;
     let mut first: Option<(TempDir, PathBuf)> = None;
     for template in OTHER_TEMPLATES {
         let (parent, folder) = project("night-shift", &["--lang", "python", "--template", template]).await;

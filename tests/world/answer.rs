@@ -3,6 +3,8 @@
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
+use super::program::PATIENCE;
+
 /// What the gateway answered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
@@ -84,9 +86,8 @@ impl Events {
                 }
                 continue;
             }
-            let patience = std::time::Duration::from_secs(30);
-            let chunk = tokio::time::timeout(patience, self.response.chunk()).await;
-            let chunk = chunk.expect("nothing was told for half a minute").unwrap()?;
+            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await;
+            let chunk = chunk.expect("nothing was told in time").unwrap()?;
             self.text.push_str(std::str::from_utf8(&chunk).unwrap());
         }
     }

@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::program::in_time;
+use super::program::{PATIENCE, in_time};
 
 /// Chromium, without a window.
 pub struct Browser {
@@ -232,9 +232,9 @@ impl Page {
     }
 
     /// Looks at the page until the condition is true of it, also where it becomes another page.
-    /// Gives up, loudly, after half a minute.
+    /// Gives up, loudly, after [`PATIENCE`].
     pub async fn until(&self, condition: &str) {
-        let until = Instant::now() + Duration::from_secs(30);
+        let until = Instant::now() + PATIENCE;
         while self.script(&format!("!!({condition})")).await != true {
             let says = if Instant::now() > until { Some(self.text("body").await) } else { None };
             assert_eq!(says, None, "it does not come to {condition}");

@@ -34,6 +34,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub use self::answer::{Answer, Events, answer};
+use self::program::PATIENCE;
 
 /// When every world begins: a Monday morning.
 pub const START: &str = "2026-03-02T10:00:00Z";
@@ -163,7 +164,7 @@ impl World {
 
     /// Starts it again.
     pub async fn start_at(&mut self, at: Timestamp) -> anyhow::Result<()> {
-        let until = Instant::now() + Duration::from_secs(30);
+        let until = Instant::now() + PATIENCE;
         loop {
             let (clock, hand) = Clock::manual(at);
             self.clock = hand;
@@ -341,14 +342,14 @@ impl World {
     }
 
     /// Looks at `look` until it gives something: for what follows from the ledger a
-    /// moment later. Gives up, loudly, after half a minute.
+    /// moment later. Gives up, loudly, after [`PATIENCE`].
     pub async fn eventually<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-        let until = Instant::now() + Duration::from_secs(30);
+        let until = Instant::now() + PATIENCE;
         loop {
             if let Some(found) = look().await {
                 return found;
             }
-            assert!(Instant::now() < until, "{what}: not within half a minute");
+            assert!(Instant::now() < until, "{what}: not within {PATIENCE:?}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

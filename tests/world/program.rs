@@ -20,7 +20,7 @@ use super::{Answer, World};
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_quorate-program");
 /// How long anything may take on a machine that is busy with other tests. Nothing that
 /// goes well takes it.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(3);
 
 /// The environment of the tests without what would change how the program behaves.
 fn environment() -> Vec<(OsString, OsString)> {

@@ -16,6 +16,9 @@ use crate::random;
 
 const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_mins(1);
+/// How long the gateway may take over bytes that are sent to it: a component is compiled first, one in
+/// Python for a minute on a busy machine.
+const TAKEN_IN: Duration = Duration::from_mins(10);
 /// How often a request is sent that did not reach the gateway, and the pause in between.
 const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(300);
@@ -222,7 +225,8 @@ impl Gateway {
         };
         let mut pause = PAUSE;
         for attempt in 1.. {
-            let mut request = self.request(method.clone(), url.clone()).timeout(ANSWER);
+            let patience = if matches!(body, Body::Bytes(_)) { TAKEN_IN } else { ANSWER };
+            let mut request = self.request(method.clone(), url.clone()).timeout(patience);
             if let Some(key) = &key {
                 request = request.header("Idempotency-Key", key);
             }
