@@ -133,7 +133,7 @@ async fn both(
     let [one, other] = votes.map(|(who, choice)| {
         let (lifecycle, id) = (lifecycle.clone(), id.clone());
         tokio::spawn(async move {
-            let ballot = Ballot { choice, forced: false, comment: String::new() };
+            let ballot = Ballot { choice, forced: false, comment: String::new(), on_page: false };
             lifecycle.vote(&id, &who.parse().unwrap(), ballot, None).await
         })
     });

@@ -18,21 +18,143 @@ use crate::resource::Resource;
 /// The longest description, in bytes.
 const DESCRIPTION_BYTES_MAX: usize = 1000;
 
-/// How a channel delivers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// The most addresses that one channel writes to.
+const TO_MAX: usize = 50;
+/// The longest e-mail address ([RFC 5321, section 4.5.3.1.3][r], without the brackets).
+///
+/// [r]: https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1.3
+const EMAIL_BYTES_MAX: usize = 254;
+/// The longest name of a conversation that Slack gives, and more.
+const CONVERSATION_BYTES_MAX: usize = 40;
+
+/// How a channel delivers, and where to, as far as people may see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum ChannelKind {
     /// Signed HTTP requests, by the [Standard Webhooks] specification.
     ///
     /// [Standard Webhooks]: https://github.com/standard-webhooks/standard-webhooks
-    Webhook,
+    Webhook {
+        /// The host; the whole address may be a secret.
+        host: String,
+    },
+    /// Messages in Slack, with buttons.
+    Slack {
+        /// The conversation that every message goes to, as Slack names it; none: only those hear of
+        /// it who subscribed.
+        #[serde(default)]
+        conversation: Option<String>,
+    },
+    /// E-mail.
+    Email {
+        /// Whom every message goes to; empty: whom it concerns, which is those who can vote while it
+        /// waits, and then the requester.
+        #[serde(default)]
+        to: BTreeSet<String>,
+    },
+    /// Cards in Microsoft Teams.
+    Teams {
+        /// The host; the whole address is a secret.
+        host: String,
+    },
+}
+
+impl ChannelKind {
+    /// What the kinds are called.
+    pub const NAMES: [&str; 4] = ["webhook", "slack", "email", "teams"];
+
+    /// The kind of that name. Where it delivers to is said by `to` or `conversation`, and elsewhere
+    /// for kinds with an address.
+    pub fn named(name: &str, to: BTreeSet<String>, conversation: Option<String>) -> Result<Self, Refused> {
+        let conversation = conversation.filter(|text| !text.is_empty());
+        let kind = match name {
+            "webhook" => Self::Webhook { host: String::new() },
+            "slack" => Self::Slack { conversation: conversation.clone() },
+            "email" => Self::Email { to: to.clone() },
+            "teams" => Self::Teams { host: String::new() },
+            _ => return Err(invalid("kind", "give webhook, slack, email or teams")),
+        };
+        if conversation.is_some() && !matches!(kind, Self::Slack { .. }) {
+            return Err(invalid("conversation", "only a channel of kind slack has one"));
+        }
+        if !to.is_empty() && !matches!(kind, Self::Email { .. }) {
+            return Err(invalid("to", "only a channel of kind email has it"));
+        }
+        Ok(kind)
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Webhook { .. } => "webhook",
+            Self::Slack { .. } => "slack",
+            Self::Email { .. } => "email",
+            Self::Teams { .. } => "teams",
+        }
+    }
+
+    /// Whether it delivers to an address that may be a secret.
+    pub fn has_address(&self) -> bool {
+        matches!(self, Self::Webhook { .. } | Self::Teams { .. })
+    }
+
+    /// Whether its messages are signed.
+    pub fn has_key(&self) -> bool {
+        matches!(self, Self::Webhook { .. })
+    }
+
+    /// Where it delivers to, in words.
+    pub fn destination(&self) -> String {
+        match self {
+            Self::Webhook { host } | Self::Teams { host } => host.clone(),
+            Self::Slack { conversation: Some(conversation) } => conversation.clone(),
+            Self::Slack { conversation: None } => "whoever subscribed".to_owned(),
+            Self::Email { to } if to.is_empty() => "whom it concerns".to_owned(),
+            Self::Email { to } => to.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
+        }
+    }
+
+    fn check(&self) -> Result<(), Refused> {
+        match self {
+            Self::Slack { conversation: Some(name) } if !is_conversation(name) => {
+                Err(invalid("conversation", "give its ID, such as C0123456789: Slack shows it in \"About\""))
+            }
+            Self::Email { to } if to.len() > TO_MAX => {
+                Err(Refused::TooLong { what: "the list of addresses", max: TO_MAX, unit: "addresses" })
+            }
+            Self::Email { to } => match to.iter().find(|address| !is_email(address)) {
+                Some(_) => Err(invalid("to", "each is an address such as dba@example.org")),
+                None => Ok(()),
+            },
+            Self::Webhook { .. } | Self::Slack { .. } | Self::Teams { .. } => Ok(()),
+        }
+    }
+}
+
+/// Whether somebody can be written to at `text`, as far as its form goes.
+pub fn is_email(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_graphic() && !"<>()[]\\,;:\"".contains(c);
+    let split = text.rsplit_once('@');
+    text.len() <= EMAIL_BYTES_MAX
+        && text.chars().all(plain)
+        && split.is_some_and(|(name, host)| {
+            !name.is_empty() && !name.contains('@') && !host.is_empty() && !host.starts_with(['.', '-'])
+        })
+}
+
+/// Whether Slack could have given this name to a conversation.
+fn is_conversation(text: &str) -> bool {
+    let plain = text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
+    plain && text.starts_with(['C', 'G', 'D']) && (3..=CONVERSATION_BYTES_MAX).contains(&text.len())
+}
+
+fn invalid(what: &'static str, why: &str) -> Refused {
+    Refused::Invalid { what, why: why.to_owned() }
 }
 
 impl fmt::Display for ChannelKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Webhook => "webhook",
-        })
+        f.pad(self.name())
     }
 }
 
@@ -144,10 +266,9 @@ pub struct Channel {
     /// For people.
     #[serde(default)]
     pub description: String,
-    /// How it delivers.
+    /// How it delivers, and where to.
+    #[serde(flatten)]
     pub kind: ChannelKind,
-    /// Where to, as far as people may see it: the host. The address may be a secret.
-    pub host: String,
     /// Whether it is told of every request, whatever resource and rules.
     #[serde(default)]
     pub all_requests: bool,
@@ -175,7 +296,7 @@ impl Channel {
     }
 
     /// Saves it, where its stream has `revision` entries. `unknown` is a rule that it names and
-    /// that is not there.
+    /// that is not there. A channel keeps its kind: that is the caller's to see to.
     pub fn save(
         mut self,
         revision: u64,
@@ -192,11 +313,12 @@ impl Channel {
         }
         if self.description.chars().any(crate::text::steers) {
             let why = "characters that would steer what stands around them have no place in it";
-            return Err(Refused::Invalid { what: "description", why: why.to_owned() });
+            return Err(invalid("description", why));
         }
         if let Some(rule) = unknown {
-            return Err(Refused::Invalid { what: "rules", why: format!("there is no rule {rule}") });
+            return Err(invalid("rules", &format!("there is no rule {rule}")));
         }
+        self.kind.check()?;
         self.revision = revision + 1;
         let stream = Stream::channel(&self.name);
         Ok(Step::one(stream, revision, by, now, Happened::ChannelSaved { channel: Box::new(self) }))
@@ -223,6 +345,40 @@ impl Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kind_has_what_belongs_to_it_and_nothing_else() {
+        let to = || BTreeSet::from(["dba@example.org".to_owned()]);
+        for name in ChannelKind::NAMES {
+            assert_eq!(ChannelKind::named(name, BTreeSet::new(), None).unwrap().name(), name);
+        }
+        let email = ChannelKind::named("email", to(), Some(String::new())).unwrap();
+        assert_eq!((email.check(), email.destination()), (Ok(()), "dba@example.org".to_owned()));
+        for (name, to, conversation, what) in [
+            ("pigeon", BTreeSet::new(), None, "kind"),
+            ("slack", to(), None, "to"),
+            ("email", to(), Some("C0123"), "conversation"),
+        ] {
+            let refused = ChannelKind::named(name, to, conversation.map(str::to_owned)).unwrap_err();
+            assert!(refused.to_string().starts_with(what), "{name}: {refused}");
+        }
+    }
+
+    #[test]
+    fn somebody_can_be_written_to_at_an_address() {
+        for good in ["dba@example.org", "d.b+a@x", "o'neil@mail.example.org"] {
+            assert!(is_email(good), "{good}");
+        }
+        let long = format!("{}@example.org", "a".repeat(250));
+        let breaking = "a@example.org\r\nBcc: eve@example.org";
+        for bad in ["", "dba", "@x", "a@", "a@@x", "a b@x", "a@x, b@x", "Ann <a@x>", "a@.x", breaking, &long]
+        {
+            assert!(!is_email(bad), "{bad:?}");
+        }
+        for (conversation, is_one) in [("C0123ABC", true), ("#dba", false), ("c0123", false), ("C0", false)] {
+            assert_eq!(is_conversation(conversation), is_one, "{conversation}");
+        }
+    }
 
     #[test]
     fn every_event_reads_back_what_it_writes() {

@@ -6,6 +6,7 @@
 
 mod view;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,7 @@ use crate::request::{Asked, Decider, Grant};
 use crate::resource::Resource;
 use crate::rule::Rule;
 use crate::session::{End, Opened};
-use crate::user::{Account, Profile, Token};
+use crate::user::{Account, Profile, SlackUser, Token};
 
 pub use view::{BrokenEntry, View, fold};
 
@@ -282,6 +283,20 @@ pub enum Happened {
         /// Who they are there.
         account: Account,
     },
+    /// A person is known in Slack from now on.
+    SlackBound {
+        /// Who they are there.
+        slack: SlackUser,
+    },
+    /// A person is not known in Slack any more.
+    SlackUnbound,
+    /// A person wants to hear of requests that they can vote on.
+    Subscribed {
+        /// Of those that wait for one of these; empty: of all.
+        groups: BTreeSet<GroupName>,
+    },
+    /// A person does not want to hear of requests any more.
+    Unsubscribed,
     /// A token was issued.
     TokenIssued {
         /// All but its secret.

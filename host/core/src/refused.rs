@@ -1,7 +1,7 @@
 //! Why the rules said no. Refused is not failed: this is shown to people.
 
 use crate::Timestamp;
-use crate::ids::{Digest, PolicyName, ResourceName, UserId};
+use crate::ids::{Digest, PolicyName, ResourceName, RuleName, UserId};
 use crate::rule::AccessType;
 use crate::text::shown;
 use crate::verdict::Audience;
@@ -33,6 +33,12 @@ pub enum Refused {
         policy: PolicyName,
         /// Its fault.
         fault: String,
+    },
+    /// It has to be done elsewhere.
+    #[error("rule {rule} wants votes cast on the page of the request")]
+    OnPageOnly {
+        /// Which rule.
+        rule: RuleName,
     },
     /// They have voted.
     #[error("{by} has already voted on this request, at {at:.0}")]
@@ -338,6 +344,7 @@ impl Refused {
             Self::OwnRequest { .. } => "own-request",
             Self::NotEligible { .. } => "not-eligible",
             Self::NoAnswer { .. } => "no-answer",
+            Self::OnPageOnly { .. } => "on-page-only",
             Self::AlreadyVoted { .. } => "already-voted",
             Self::AlreadyDecided { .. } => "already-decided",
             Self::ReasonMissing => "reason-missing",

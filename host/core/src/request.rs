@@ -80,6 +80,20 @@ pub struct Asked {
     pub closes_at: Timestamp,
 }
 
+impl Asked {
+    /// What binds a vote to exactly this: of another request, and of one that somebody made out to
+    /// be this one, it is another.
+    pub fn digest(&self) -> Digest {
+        let access = match &self.access {
+            Access::JustInTime { duration } => duration.to_string(),
+            Access::Command { digest, .. } => digest.to_string(),
+        };
+        let at = self.submitted_at.to_string();
+        let parts = [self.requester.as_str(), self.resource.as_str(), &access, &self.reason, &at];
+        Digest::of_parts(parts.map(str::as_bytes))
+    }
+}
+
 /// One person asking for one resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -98,6 +98,10 @@ pub struct Rule {
     pub required_groups: BTreeSet<GroupName>,
     /// What decides, in order.
     pub policies: Vec<PolicyUse>,
+    /// Whether votes under it have to be cast on the page of the request, by somebody signed in
+    /// there: a chat, or a program with a token, is not enough.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub votes_on_page: bool,
     /// How many entries made it what it is.
     #[serde(default)]
     pub revision: u64,

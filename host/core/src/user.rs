@@ -1,6 +1,7 @@
 //! A person who can sign in. People are never removed, only switched off: a name
 //! in the ledger must not come to mean somebody else.
 
+mod slack;
 mod vouched;
 
 use std::collections::BTreeSet;
@@ -13,6 +14,7 @@ use crate::ids::{GroupName, UserId};
 use crate::input::Principal;
 use crate::refused::Refused;
 
+pub use slack::SlackUser;
 pub use vouched::{Account, Vouched, admit};
 
 /// Members may configure the gateway.
@@ -78,6 +80,13 @@ pub struct User {
     /// Who they are at a provider that vouches for them; none: nobody does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<Account>,
+    /// Who they are in Slack; none: nobody that is known of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slack: Option<SlackUser>,
+    /// What they want to hear of in messages to them alone: requests that wait for these groups of
+    /// theirs, all that they can vote on where it is empty; none: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription: Option<BTreeSet<GroupName>>,
     /// Their tokens; those that ended are dropped when another is issued.
     #[serde(default)]
     pub tokens: Vec<Token>,
@@ -161,6 +170,8 @@ impl User {
                 id: stream.name().parse().ok()?,
                 profile: profile.clone(),
                 account: None,
+                slack: None,
+                subscription: None,
                 tokens: Vec::new(),
                 revision: 0,
             },
@@ -179,6 +190,10 @@ impl User {
             }
             Happened::PasswordSet => user.end_tokens(at),
             Happened::AccountBound { account } => user.account = Some(account.clone()),
+            Happened::SlackBound { slack } => user.slack = Some(slack.clone()),
+            Happened::SlackUnbound => (user.slack, user.subscription) = (None, None),
+            Happened::Subscribed { groups } => user.subscription = Some(groups.clone()),
+            Happened::Unsubscribed => user.subscription = None,
             _ => return None,
         }
         user.revision += 1;

@@ -240,6 +240,8 @@ fn a_group_is_saved_in_one_step_and_keeps_an_admin() {
         id: name.parse().unwrap(),
         profile: profile(groups, active),
         account: None,
+        slack: None,
+        subscription: None,
         tokens: Vec::new(),
         revision: 3,
     };

@@ -10,9 +10,11 @@
 //! where it was. Killed between sending and noting, it sends the same message with the same id
 //! once more: that is how receivers know it.
 //!
-//! Not here: which channels there are (`lifecycle`), and what a message looks like (`webhook`).
+//! Not here: which channels there are (`lifecycle`), and what a message looks like (`webhook` and
+//! the others).
 
 mod backoff;
+mod post;
 mod webhook;
 
 use std::collections::BTreeSet;
@@ -21,16 +23,16 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use quorate_core::Timestamp;
-use quorate_core::channel::{Channel, EventType};
+use quorate_core::channel::{Channel, ChannelKind, EventType};
 use quorate_core::entry::Kind;
 use quorate_core::ids::{ChannelName, RequestId};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
 
-use self::webhook::Webhooks;
+use self::post::Post;
 use crate::clock::Clock;
 use crate::ledger::{ChannelStatus, Delivery, EntryFilter, Failed, Order, Sealed, Tried};
-use crate::lifecycle::{Error, Lifecycle};
+use crate::lifecycle::{Error, Lifecycle, RequestView};
 
 /// How many entries are looked at in one go.
 const BATCH: usize = 500;
@@ -59,12 +61,21 @@ impl From<String> for Undelivered {
     }
 }
 
+/// What a channel is told.
+struct News {
+    delivery: Delivery,
+    /// The entry that it is about.
+    sealed: Sealed,
+    /// The request, as it is now.
+    request: RequestView,
+}
+
 /// What tells channels. Cheap to clone.
 #[derive(Clone)]
 pub struct Notifier {
     lifecycle: Lifecycle,
     clock: Clock,
-    webhooks: Arc<Webhooks>,
+    post: Arc<Post>,
     /// Told when something is due that no entry says.
     woken: watch::Sender<()>,
 }
@@ -72,12 +83,7 @@ pub struct Notifier {
 impl Notifier {
     /// `own_network`: whether messages may go to the gateway's own network.
     pub fn new(lifecycle: Lifecycle, clock: Clock, own_network: bool) -> Self {
-        Self {
-            lifecycle,
-            clock,
-            webhooks: Arc::new(Webhooks::new(own_network)),
-            woken: watch::Sender::default(),
-        }
+        Self { lifecycle, clock, post: Arc::new(Post::new(own_network)), woken: watch::Sender::default() }
     }
 
     /// Tells every channel what it has to be told. Runs for ever.
@@ -224,8 +230,8 @@ impl Notifier {
         status: &ChannelStatus,
         delivery: &Delivery,
     ) -> Result<Tried, Error> {
-        let sent = match self.message(delivery)? {
-            Some(message) => self.send(&channel.name, &message).await?,
+        let sent = match self.news(delivery)? {
+            Some(news) => self.tell(channel, &news).await?,
             None => Err("what it was about is not in the ledger".to_owned().into()),
         };
         let now = self.clock.now();
@@ -239,26 +245,40 @@ impl Notifier {
         Ok(Tried { entry: delivery.entry, failed })
     }
 
-    async fn send(
+    /// Tells a channel in its own way.
+    async fn tell(&self, channel: &Channel, news: &News) -> Result<Result<(), Undelivered>, Error> {
+        match &channel.kind {
+            ChannelKind::Webhook { .. } => {
+                let message = webhook::Message::about(news).map_err(anyhow::Error::new)?;
+                self.post_webhook(&channel.name, message).await
+            }
+            other => Ok(Err(format!("nothing delivers to {other} here yet").into())),
+        }
+    }
+
+    async fn post_webhook(
         &self,
         name: &ChannelName,
-        message: &webhook::Message,
+        message: webhook::Message,
     ) -> Result<Result<(), Undelivered>, Error> {
-        let (address, keys) = self.lifecycle.channel_secrets(name)?;
-        Ok(self.webhooks.send(&address, &keys, message, self.clock.now()).await)
+        let now = self.clock.now();
+        let (headers, body) = match message.signed(&self.lifecycle.channel_keys(name)?, now) {
+            Ok(signed) => signed,
+            Err(why) => return Ok(Err(why.into())),
+        };
+        Ok(self.post.send(&self.lifecycle.channel_address(name)?, headers, body, now).await)
     }
 
     /// What a channel is told of an entry.
-    fn message(&self, delivery: &Delivery) -> Result<Option<webhook::Message>, Error> {
+    fn news(&self, delivery: &Delivery) -> Result<Option<News>, Error> {
         let ledger = self.lifecycle.ledger();
         let filter =
             EntryFilter { after_seq: Some(delivery.entry.saturating_sub(1)), ..EntryFilter::default() };
         let found = ledger.entries(&filter, 1, Order::OldestFirst)?;
         let sealed = found.into_iter().find(|sealed| sealed.seq == delivery.entry);
         let Some((sealed, request)) = sealed.zip(ledger.request(&delivery.request)?) else { return Ok(None) };
-        let view = self.lifecycle.view(&request)?;
-        let message = webhook::Message::about(delivery, &sealed, &view);
-        Ok(Some(message.map_err(anyhow::Error::new)?))
+        let request = self.lifecycle.view(&request)?;
+        Ok(Some(News { delivery: delivery.clone(), sealed, request }))
     }
 
     /// Has a channel told of an entry as soon as it can be, also where it was told or that was given
@@ -272,8 +292,15 @@ impl Notifier {
     /// Sends a message that is about nothing, at once, and says what came of it. Where it arrived,
     /// what waits is sent at once too.
     pub async fn test(&self, name: &ChannelName) -> Result<Result<(), Undelivered>, Error> {
-        let message = webhook::Message::test(name, self.clock.now())?;
-        let sent = self.send(name, &message).await?;
+        let channel = self.lifecycle.ledger().channel(name)?;
+        let gone = || Error::NotFound { what: "channel", name: name.to_string() };
+        let sent = match channel.ok_or_else(gone)?.kind {
+            ChannelKind::Webhook { .. } => {
+                let message = webhook::Message::test(name, self.clock.now())?;
+                self.post_webhook(name, message).await?
+            }
+            other => Err(format!("nothing delivers to {other} here yet").into()),
+        };
         let error = sent.as_ref().err().map(|undelivered| undelivered.why.clone());
         self.lifecycle.ledger().note_test(name, error, self.clock.now()).await?;
         self.woken.send_replace(());

@@ -64,7 +64,7 @@ impl Resolve for PublicOnly {
 }
 
 /// Why an address is not asked.
-pub const OWN_NETWORK: &str =
+const OWN_NETWORK: &str =
     "it is in the gateway's own network, where messages only go with --notify-own-network";
 
 /// The longest address.
@@ -99,14 +99,21 @@ pub fn address(text: &str) -> Result<Url, &'static str> {
     Ok(url)
 }
 
+/// Refuses an address that names a machine in the gateway's own network by its number, unless
+/// `own_network`. What a name stands for is looked at when it is asked ([`public_client`]).
+pub fn allowed(url: &Url, own_network: bool) -> Result<(), &'static str> {
+    let is_own = || literal(url).is_some_and(|ip| !is_public(ip));
+    if !own_network && is_own() { Err(OWN_NETWORK) } else { Ok(()) }
+}
+
 /// The address that `url` names by its number, if it does.
-pub fn literal(url: &Url) -> Option<IpAddr> {
+fn literal(url: &Url) -> Option<IpAddr> {
     url.host_str()?.trim_matches(['[', ']']).parse().ok()
 }
 
 /// Whether an address is on the public internet, and not in somebody's own network: see the
 /// special-purpose registries of [RFC 6890](https://www.rfc-editor.org/rfc/rfc6890).
-pub fn is_public(address: IpAddr) -> bool {
+fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => match (address.to_ipv4_mapped(), embedded(address)) {

@@ -140,6 +140,10 @@ impl State {
             | Happened::RecordingRead
             | Happened::UserSaved { .. }
             | Happened::AccountBound { .. }
+            | Happened::SlackBound { .. }
+            | Happened::SlackUnbound
+            | Happened::Subscribed { .. }
+            | Happened::Unsubscribed
             | Happened::TokenIssued { .. }
             | Happened::TokenRevoked { .. }
             | Happened::PasswordSet

@@ -112,6 +112,7 @@ fn submit(plan: &Plan, bounds: &Bounds) -> Step {
         resources: [prod().name].into(),
         attributes: BTreeMap::new(),
         required_groups: [].into(),
+        votes_on_page: false,
         policies: Vec::new(),
         revision: 1,
     };

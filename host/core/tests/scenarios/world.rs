@@ -65,6 +65,7 @@ pub(crate) fn rule(name: &str, access_type: AccessType) -> Rule {
         resources: BTreeSet::from(["prod".parse().unwrap()]),
         attributes: std::collections::BTreeMap::default(),
         required_groups: BTreeSet::new(),
+        votes_on_page: false,
         policies: Vec::new(),
         revision: 1,
     }

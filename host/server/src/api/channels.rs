@@ -21,7 +21,7 @@ use super::problem::Problem;
 use crate::agent::Secret;
 use crate::app::App;
 use crate::ledger::{ChannelStatus, Delivery, DeliveryState};
-use crate::lifecycle::SavedChannel;
+use crate::lifecycle::{Error, SavedChannel};
 
 /// A notification channel.
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,10 +30,17 @@ pub(super) struct ChannelView {
     name: String,
     /// For people.
     description: String,
-    /// `webhook`.
+    /// `webhook`, `slack`, `email` or `teams`.
     kind: String,
-    /// Where it delivers, as far as it is shown: the host.
-    host: String,
+    /// Webhook and teams: the host that it delivers to; the rest of the address is not shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
+    /// Slack: the conversation that every message goes to; null: to nobody but who subscribed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversation: Option<String>,
+    /// E-mail: whom every message goes to; empty: whom it concerns.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    to: BTreeSet<String>,
     /// Whether it is told of every request.
     all_requests: bool,
     /// It is told of requests under these rules, besides those for resources that name it.
@@ -88,12 +95,21 @@ impl From<ChannelStatus> for StatusView {
 
 impl ChannelView {
     fn of(app: &App, SavedChannel { channel, key }: SavedChannel) -> Result<Self, Problem> {
+        let (name, mut shown) = (channel.kind.name(), (None, None, BTreeSet::new()));
+        match channel.kind {
+            ChannelKind::Webhook { host } | ChannelKind::Teams { host } => shown.0 = Some(host),
+            ChannelKind::Slack { conversation } => shown.1 = conversation,
+            ChannelKind::Email { to } => shown.2 = to,
+        }
+        let (host, conversation, to) = shown;
         Ok(Self {
             status: app.ledger.channel_status(&channel.name)?.unwrap_or_default().into(),
             name: channel.name.into(),
             description: channel.description,
-            kind: channel.kind.to_string(),
-            host: channel.host,
+            kind: name.to_owned(),
+            host,
+            conversation,
+            to,
             all_requests: channel.all_requests,
             rules: channel.rules.into_iter().map(Into::into).collect(),
             events: channel.events.into_iter().map(Into::into).collect(),
@@ -110,13 +126,21 @@ pub(super) struct ChannelBody {
     /// For people.
     #[serde(default)]
     description: String,
-    /// How it delivers: `webhook`.
-    #[schema(value_type = String)]
-    kind: ChannelKind,
-    /// Where it delivers; null, or left out, keeps what is there. It is not shown again.
+    /// How it delivers: `webhook`, `slack`, `email` or `teams`.
+    kind: String,
+    /// Webhook and teams: where it delivers; null, or left out, keeps what is there. It is not shown
+    /// again.
     #[serde(default, deserialize_with = "maybe_secret")]
     #[schema(value_type = Option<String>, example = "https://hooks.example.org/quorate")]
     address: Option<Secret>,
+    /// Slack: the ID of the conversation that every message goes to; null: only to who subscribed.
+    #[serde(default)]
+    #[schema(example = "C0123456789")]
+    conversation: Option<String>,
+    /// E-mail: whom every message goes to; empty: whom it concerns, which is those who can vote
+    /// while it waits, and then the requester.
+    #[serde(default)]
+    to: BTreeSet<String>,
     /// Whether it is told of every request.
     #[serde(default)]
     all_requests: bool,
@@ -245,9 +269,9 @@ pub(super) async fn save(
     Path(name): Path<ChannelName>,
     Input { body, key }: Input<ChannelBody>,
 ) -> Result<Done<ChannelView>, Problem> {
-    let ChannelBody { description, kind, address, all_requests, rules, events } = body;
-    let host = String::new();
-    let channel = Channel { name, description, kind, host, all_requests, rules, events, revision: 0 };
+    let ChannelBody { description, kind, address, conversation, to, all_requests, rules, events } = body;
+    let kind = ChannelKind::named(&kind, to, conversation).map_err(Error::from)?;
+    let channel = Channel { name, description, kind, all_requests, rules, events, revision: 0 };
     let address = address.map(|address| address.expose().to_owned());
     let saved = app.lifecycle.save_channel(channel, address, Actor::User(by.id), key).await;
     done(saved, |name| find(&app, name))?.try_map(|saved| ChannelView::of(&app, saved))

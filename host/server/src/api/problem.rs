@@ -173,6 +173,7 @@ fn status_of(refused: &Refused) -> StatusCode {
         Refused::OwnRequest { .. }
         | Refused::NotEligible { .. }
         | Refused::NotForcer { .. }
+        | Refused::OnPageOnly { .. }
         | Refused::NotCovered { .. }
         | Refused::NotRequester
         | Refused::NotRevoker

@@ -199,7 +199,7 @@ pub(super) async fn vote(
     Input { body, key }: Input<VoteBody>,
 ) -> Result<Done<RequestView>, Problem> {
     let VoteBody { choice, forced, comment } = body;
-    let ballot = Ballot { choice, forced, comment };
+    let ballot = Ballot { choice, forced, comment, on_page: false };
     let voted = app.lifecycle.vote(&id, &user.id, ballot, key).await;
     visible_after(&app, &user, &id, &voted)?;
     view(&app, done(voted, |id| find(&app, id))?)

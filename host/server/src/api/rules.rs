@@ -36,6 +36,8 @@ pub(super) struct RuleView {
     attributes: BTreeMap<String, String>,
     /// Whose requests it covers; empty: everybody's.
     required_groups: Vec<String>,
+    /// Whether votes have to be cast on the page of the request.
+    votes_on_page: bool,
     /// What decides, in order.
     policies: Vec<PolicyUseView>,
     /// Grows with every change.
@@ -65,6 +67,7 @@ impl RuleView {
             resources: rule.resources.iter().map(ToString::to_string).collect(),
             attributes: rule.attributes.clone(),
             required_groups: rule.required_groups.iter().map(ToString::to_string).collect(),
+            votes_on_page: rule.votes_on_page,
             policies: policies
                 .map(|used| PolicyUseView { policy: used.policy.to_string(), config: used.config.clone() })
                 .collect(),
@@ -95,6 +98,9 @@ pub(super) struct RuleBody {
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
     required_groups: BTreeSet<GroupName>,
+    /// Whether votes have to be cast on the page of the request, by somebody signed in there.
+    #[serde(default)]
+    votes_on_page: bool,
     /// What decides, in order.
     policies: Option<Vec<PolicyUseBody>>,
     /// Form: the groups whose members may approve.
@@ -237,6 +243,7 @@ impl RuleBody {
             resources: self.resources,
             attributes: self.attributes,
             required_groups: self.required_groups,
+            votes_on_page: self.votes_on_page,
             policies,
             revision: 0,
         })

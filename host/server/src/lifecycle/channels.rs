@@ -3,11 +3,12 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use quorate_core::Timestamp;
-use quorate_core::channel::Channel;
+use quorate_core::channel::{Channel, ChannelKind};
 use quorate_core::entry::{Actor, Stream};
 use quorate_core::ids::ChannelName;
 use quorate_core::refused::Refused;
 use quorate_core::request::after;
+use reqwest::Url;
 
 use super::{Error, Idempotency, Inner, Lifecycle, Plan, nothing_planned};
 use crate::ledger::{Append, ChannelSecret, Side};
@@ -37,8 +38,9 @@ pub struct SavedChannel {
 }
 
 impl Lifecycle {
-    /// Adds or changes a channel; what is as it was is not written again. `address` is where it delivers; none keeps what is there. What
-    /// the channel says of its host is not looked at.
+    /// Adds or changes a channel; what is as it was is not written again. `address` is where it
+    /// delivers, for kinds that have one; none keeps what is there. What the channel says of its
+    /// host is not looked at.
     pub async fn save_channel(
         &self,
         channel: Channel,
@@ -72,6 +74,10 @@ impl Lifecycle {
         let (name, fresh) = (name.clone(), new_key()?);
         self.change(key.map(|key| key.answering(format!("channel/{name}"))), move |inner, now| {
             let mut channel = inner.channel(&name)?;
+            if !channel.kind.has_key() {
+                let why = format!("messages of kind {} are not signed", channel.kind);
+                return Err(Refused::Invalid { what: "key", why }.into());
+            }
             let mut append = Append::from(channel.rotate(by.clone(), now));
             let side = |secret, value, expires_at| Side::ChannelSecret {
                 channel: name.clone(),
@@ -119,12 +125,15 @@ impl Lifecycle {
         .map(drop)
     }
 
-    /// Where a channel delivers, and what it signs with.
-    pub fn channel_secrets(&self, name: &ChannelName) -> Result<(String, ChannelKeys), Error> {
+    /// The address that a channel delivers to.
+    pub fn channel_address(&self, name: &ChannelName) -> Result<String, Error> {
         let gone = || Error::NotFound { what: "channel", name: name.to_string() };
-        let address = self.ledger().channel_address(name)?.ok_or_else(gone)?;
-        let keys = self.ledger().channel_keys(name, self.now())?;
-        Ok((address, keys.iter().map(|text| read_key(text)).collect::<Result<_, _>>()?))
+        self.ledger().channel_address(name)?.ok_or_else(gone)
+    }
+
+    /// What a channel signs with.
+    pub fn channel_keys(&self, name: &ChannelName) -> Result<ChannelKeys, Error> {
+        self.ledger().channel_keys(name, self.now())?.iter().map(|text| read_key(text)).collect()
     }
 }
 
@@ -132,6 +141,37 @@ impl Inner {
     fn channel(&self, name: &ChannelName) -> Result<Channel, Error> {
         let found = self.ledger.channel(name)?;
         found.ok_or_else(|| Error::NotFound { what: "channel", name: name.to_string() })
+    }
+
+    /// Has a channel say its host, where it delivers to an address.
+    fn locate(
+        &self,
+        channel: &mut Channel,
+        address: Option<&str>,
+        before: Option<&Channel>,
+    ) -> Result<(), Refused> {
+        let invalid = |why: &str| Refused::Invalid { what: "address", why: why.to_owned() };
+        let kind = channel.kind.name();
+        match (&mut channel.kind, address, before.map(|before| &before.kind)) {
+            (ChannelKind::Webhook { host } | ChannelKind::Teams { host }, Some(address), _) => {
+                let url = outgoing::address(address).and_then(|url| {
+                    outgoing::allowed(&url, self.config.notify_own_network)?;
+                    Ok(url)
+                });
+                *host = shown_host(&url.map_err(invalid)?);
+            }
+            (ChannelKind::Webhook { .. } | ChannelKind::Teams { .. }, None, None) => {
+                return Err(invalid("give one: there is none to keep"));
+            }
+            (
+                ChannelKind::Webhook { host } | ChannelKind::Teams { host },
+                None,
+                Some(ChannelKind::Webhook { host: before } | ChannelKind::Teams { host: before }),
+            ) => host.clone_from(before),
+            (_, Some(_), _) => return Err(invalid(&format!("a channel of kind {kind} has none"))),
+            (_, None, _) => {}
+        }
+        Ok(())
     }
 
     fn save_channel(
@@ -142,21 +182,12 @@ impl Inner {
         by: Actor,
         now: Timestamp,
     ) -> Result<Option<Plan<SavedChannel>>, Error> {
-        let invalid = |why: &str| Refused::Invalid { what: "address", why: why.to_owned() };
         let before = self.ledger.channel(&channel.name)?;
-        channel.host = match (address, &before) {
-            (Some(text), _) => {
-                let url = outgoing::address(text).map_err(invalid)?;
-                let literal = outgoing::literal(&url);
-                if !self.config.notify_own_network && literal.is_some_and(|ip| !outgoing::is_public(ip)) {
-                    return Err(invalid(outgoing::OWN_NETWORK).into());
-                }
-                let host = url.host_str().unwrap_or_default();
-                url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-            }
-            (None, Some(before)) => before.host.clone(),
-            (None, None) => return Err(invalid("give one: there is none to keep").into()),
-        };
+        if let Some(before) = before.as_ref().filter(|before| before.kind.name() != channel.kind.name()) {
+            let why = format!("it is of kind {}: remove it and add another", before.kind);
+            return Err(Refused::Invalid { what: "kind", why }.into());
+        }
+        self.locate(&mut channel, address, before.as_ref())?;
         let rules = self.ledger.rules()?;
         let unknown = channel.rules.iter().find(|name| rules.iter().all(|rule| rule.name != **name));
         if let Some(before) = &before {
@@ -169,7 +200,7 @@ impl Inner {
         let revision = self.ledger.revision(&Stream::channel(&channel.name))?;
         let saved = Channel { revision: revision + 1, ..channel.clone() };
         let mut append = Append::from(channel.clone().save(revision, unknown, by, now)?);
-        let key = before.is_none().then(|| fresh.to_owned());
+        let key = (before.is_none() && saved.kind.has_key()).then(|| fresh.to_owned());
         let secrets =
             [(ChannelSecret::Address, address.map(str::trim)), (ChannelSecret::Key, key.as_deref())];
         append.side.extend(secrets.into_iter().filter_map(|(secret, value)| {
@@ -178,6 +209,12 @@ impl Inner {
         }));
         Ok(Some(Plan::to(append, SavedChannel { channel: saved, key })))
     }
+}
+
+/// The host and port of an address, as people may see it.
+fn shown_host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 fn new_key() -> Result<String, Error> {

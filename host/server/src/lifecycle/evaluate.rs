@@ -4,7 +4,7 @@
 use quorate_core::Timestamp;
 use quorate_core::decision::{Answer, Decision, Opinion, Record, RuleOpinion, RuleUsed};
 use quorate_core::entry::{Step, Stream};
-use quorate_core::ids::Digest;
+use quorate_core::ids::{Digest, RuleName};
 use quorate_core::input::{Evidence, Input};
 use quorate_core::request::{Request, Ruling, after};
 use quorate_core::resource::Resource;
@@ -54,6 +54,13 @@ pub(super) struct Deciders {
     pub(super) requester: User,
     pub(super) resource: Option<Resource>,
     pub(super) rules: Vec<Rule>,
+}
+
+impl Deciders {
+    /// A rule that wants votes cast on the page of the request.
+    pub(super) fn page_only(&self) -> Option<RuleName> {
+        self.rules.iter().find(|rule| rule.votes_on_page).map(|rule| rule.name.clone())
+    }
 }
 
 impl Inner {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use quorate_core::Timestamp;
 use quorate_core::duration::AccessDuration;
 use quorate_core::entry::{Step, Stream};
-use quorate_core::ids::{RequestId, ResourceName, UserId};
+use quorate_core::ids::{RequestId, ResourceName, RuleName, UserId};
 use quorate_core::input::{Choice, Command, Vote};
 use quorate_core::refused::Refused;
 use quorate_core::request::{Access, Asked, Bounds, Event, Request, after};
@@ -53,6 +53,8 @@ pub struct Ballot {
     pub forced: bool,
     /// In their words.
     pub comment: String,
+    /// Whether it is cast on the page of the request, by somebody signed in there.
+    pub on_page: bool,
 }
 
 impl Lifecycle {
@@ -126,6 +128,11 @@ impl Lifecycle {
         })
         .await?
         .ok_or_else(nothing_planned)
+    }
+
+    /// A rule that wants votes on the request cast on its page, if one does.
+    pub fn page_only(&self, request: &Request) -> Result<Option<RuleName>, Error> {
+        Ok(self.0.deciders(request)?.page_only())
     }
 
     /// Withdraws a request.
@@ -326,7 +333,12 @@ impl Inner {
             }
             Ok(Some(Plan::refused(request.note_refused(vote, &refused, now), refused)))
         };
-        match request.check_vote(&vote) {
+        let elsewhere = self.deciders(&request)?.page_only().filter(|_| !ballot.on_page);
+        let allowed = match (request.check_vote(&vote), elsewhere) {
+            (Ok(()), Some(rule)) => Err(Refused::OnPageOnly { rule }),
+            (checked, _) => checked,
+        };
+        match allowed {
             Ok(()) => {}
             // A text that is too long is not worth keeping.
             Err(refused @ Refused::TooLong { .. }) => return Err(refused.into()),

@@ -72,6 +72,8 @@ pub struct RequestView {
     pub record: Option<String>,
     /// Where people can look at it.
     pub url: String,
+    /// What exactly was asked: whoever decides on something else is refused.
+    pub digest: String,
     /// Grows with everything that happens to it.
     pub revision: u64,
 }
@@ -213,6 +215,7 @@ impl Inner {
             ended: ended(request),
             record: request.record.map(|digest| digest.to_string()),
             url: format!("{}/requests/{}", self.config.url(), request.id),
+            digest: request.asked.digest().to_string(),
             revision: request.revision,
         };
         view.summary = summary(&view, asked_again);

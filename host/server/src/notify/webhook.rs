@@ -3,30 +3,22 @@
 //!
 //! [Standard Webhooks]: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 
-use std::sync::OnceLock;
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use quorate_core::Timestamp;
 use quorate_core::ids::{ChannelName, Digest};
-use reqwest::{Client, StatusCode, header};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
 use sha2::Sha256;
 
-use super::Undelivered;
-use crate::ledger::{Delivery, Sealed};
-use crate::lifecycle::{ChannelKeys, RequestView};
-use crate::outgoing;
+use super::News;
+use crate::lifecycle::ChannelKeys;
 use crate::random::{self, NoRandomness};
 
-/// How long a receiver may take.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// How long the rest of an answer may take, which is not needed.
-const BODY_PATIENCE: Duration = Duration::from_secs(1);
-/// How much of an answer is read: what it says is of no use, but a connection is used again.
-const ANSWER_BYTES_MAX: usize = 16 << 10;
+const ID: HeaderName = HeaderName::from_static("webhook-id");
+const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
 /// A message, ready to be signed and sent.
 pub(super) struct Message {
@@ -36,11 +28,8 @@ pub(super) struct Message {
 
 impl Message {
     /// What happened, and the request as it is now.
-    pub(super) fn about(
-        delivery: &Delivery,
-        sealed: &Sealed,
-        request: &RequestView,
-    ) -> serde_json::Result<Self> {
+    pub(super) fn about(news: &News) -> serde_json::Result<Self> {
+        let News { delivery, sealed, request } = news;
         // The same for every attempt, and for no other entry of no other ledger.
         let parts = [delivery.channel.as_str().as_bytes(), sealed.digest.as_bytes().as_slice()];
         let id = format!("msg_{}", &Digest::of_parts(parts).to_string()[..32]);
@@ -62,60 +51,16 @@ impl Message {
         let body = json!({ "type": "channel.test", "timestamp": now, "data": { "channel": channel } });
         Ok(Self { id: format!("msg_{}", made(random::id())?), body: body.to_string() })
     }
-}
 
-/// Sends messages. The machine's certificates are read when the first goes over `https`.
-pub(super) struct Webhooks {
-    own_network: bool,
-    plain: OnceLock<Result<Client, String>>,
-    tls: OnceLock<Result<Client, String>>,
-}
-
-impl Webhooks {
-    pub(super) fn new(own_network: bool) -> Self {
-        Self { own_network, plain: OnceLock::new(), tls: OnceLock::new() }
-    }
-
-    /// Sends a message, signed with each of `keys`.
-    pub(super) async fn send(
-        &self,
-        address: &str,
-        keys: &ChannelKeys,
-        message: &Message,
-        now: Timestamp,
-    ) -> Result<(), Undelivered> {
-        let url = outgoing::address(address).map_err(str::to_owned)?;
-        if !self.own_network && outgoing::literal(&url).is_some_and(|ip| !outgoing::is_public(ip)) {
-            return Err(outgoing::OWN_NETWORK.to_owned().into());
-        }
-        let is_tls = url.scheme() == "https";
-        let client = if is_tls { &self.tls } else { &self.plain };
-        let client = client.get_or_init(|| outgoing::public_client(is_tls, self.own_network));
-        let client = client.as_ref().map_err(Clone::clone)?;
+    /// Its headers, signed with each of `keys`, and its body.
+    pub(super) fn signed(self, keys: &ChannelKeys, now: Timestamp) -> Result<(HeaderMap, String), String> {
         let seconds = now.as_second();
-        let response = client
-            .post(url)
-            .timeout(PATIENCE)
-            .header(header::CONTENT_TYPE, "application/json")
-            .header("webhook-id", &message.id)
-            .header("webhook-timestamp", seconds)
-            .header("webhook-signature", signatures(keys, &message.id, seconds, &message.body)?)
-            .body(message.body.clone())
-            .send()
-            .await
-            .map_err(|error| outgoing::unanswered(&error).why)?;
-        let (status, retry_after) = (response.status(), retry_after(response.headers(), now));
-        // Whatever it says, and also where that does not end well, or soon.
-        let _ = tokio::time::timeout(BODY_PATIENCE, outgoing::body(response, ANSWER_BYTES_MAX)).await;
-        if status.is_success() {
-            return Ok(());
+        let signed = signatures(keys, &self.id, seconds, &self.body)?;
+        let mut headers = HeaderMap::from_iter([(TIMESTAMP, HeaderValue::from(seconds))]);
+        for (name, text) in [(ID, self.id), (SIGNATURE, signed)] {
+            headers.insert(name, text.parse().map_err(|_| "it cannot be signed".to_owned())?);
         }
-        let why = if status.is_redirection() {
-            format!("it answered {} and wants to be asked elsewhere, which is not done", status.as_u16())
-        } else {
-            format!("it answered {}", status.as_u16())
-        };
-        Err(Undelivered { why, retry_after, gone: status == StatusCode::GONE })
+        Ok((headers, self.body))
     }
 }
 
@@ -128,18 +73,6 @@ fn signatures(keys: &ChannelKeys, id: &str, seconds: i64, body: &str) -> Result<
         Ok(format!("v1,{}", BASE64_STANDARD.encode(mac.finalize().into_bytes())))
     };
     Ok(keys.iter().map(sign).collect::<Result<Vec<_>, String>>()?.join(" "))
-}
-
-/// How long the receiver wants to be left alone, in seconds: [RFC 9110, section 10.2.3][r].
-///
-/// [r]: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
-fn retry_after(headers: &header::HeaderMap, now: Timestamp) -> Option<u64> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(seconds);
-    }
-    let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    u64::try_from(at.as_second() - now.as_second()).ok()
 }
 
 #[cfg(test)]
@@ -158,20 +91,5 @@ mod tests {
         );
         let one = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
         assert_eq!(signed.unwrap(), format!("{one} {one}"));
-    }
-
-    #[test]
-    fn what_a_receiver_asks_for_is_seconds_or_a_time() {
-        let now: Timestamp = "2026-11-27T10:00:00Z".parse().unwrap();
-        let asked = |text: &str| {
-            let mut headers = header::HeaderMap::new();
-            headers.insert(header::RETRY_AFTER, text.parse().unwrap());
-            retry_after(&headers, now)
-        };
-        assert_eq!(asked("120"), Some(120));
-        assert_eq!(asked("Fri, 27 Nov 2026 10:01:00 GMT"), Some(60));
-        for senseless in ["-1", "soon", "Fri, 27 Nov 2026 09:00:00 GMT", ""] {
-            assert_eq!(asked(senseless), None, "{senseless}");
-        }
     }
 }

@@ -26,6 +26,14 @@ use crate::app::App;
 use crate::ledger::{ChannelStatus, Delivery, DeliveryState};
 use crate::lifecycle::{Error, PREVIOUS_KEY_HOURS};
 
+/// The kinds of channels, and what they are called on the page.
+const KINDS: &[(&str, &str)] = &[
+    ("slack", "Slack, with buttons"),
+    ("email", "E-mail"),
+    ("teams", "Microsoft Teams"),
+    ("webhook", "Signed webhook"),
+];
+
 /// How many deliveries a page shows.
 const DELIVERIES_MAX: usize = 50;
 
@@ -53,6 +61,10 @@ struct Filled {
     revision: u64,
     name: String,
     description: String,
+    kind: String,
+    conversation: String,
+    /// Whom e-mail goes to, one on a line.
+    to: String,
     all_requests: bool,
     rules: BTreeSet<String>,
     events: BTreeSet<String>,
@@ -60,7 +72,7 @@ struct Filled {
 
 /// What is known of a channel that is there.
 struct Known {
-    host: String,
+    kind: ChannelKind,
     status: ChannelStatus,
     /// The resources whose plugins name it.
     resources: Vec<String>,
@@ -141,8 +153,9 @@ pub(super) async fn save(
         );
         if wrong.is_empty() {
             let (name, by) = (channel.name.clone(), Actor::User(user.id.clone()));
+            let is_new = filled.editing.is_empty();
             match app.lifecycle.save_channel(channel, address, by, None).await {
-                Ok(saved) if saved.key.is_some() => {
+                Ok(saved) if is_new => {
                     let page = ChannelPage::there(&app, &user, &name, Wrong::default())?;
                     let done = format!("Channel {name} is there.");
                     return Ok(show(StatusCode::OK, &ChannelPage { done, key: saved.key, ..page }));
@@ -218,11 +231,27 @@ pub(super) async fn again(
 /// Why it was not saved, beside the field that it is about.
 fn refused(error: Error) -> Result<Wrong, Refusal> {
     let Error::Refused(refused) = error else { return Err(error.into()) };
-    Ok(match refused {
+    Ok(mistake(refused))
+}
+
+fn mistake(refused: Refused) -> Wrong {
+    match refused {
         Refused::Invalid { what, why } => Wrong::with(what, why),
-        refused @ Refused::TooLong { .. } => Wrong::with("description", refused.to_string()),
+        refused @ Refused::TooLong { what: "the description", .. } => {
+            Wrong::with("description", refused.to_string())
+        }
         refused => Wrong::with("", refused.to_string()),
-    })
+    }
+}
+
+/// What stands between blanks, commas and line breaks.
+fn words_in(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| c.is_whitespace() || c == ',');
+    words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+fn lines(words: &BTreeSet<String>) -> String {
+    words.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
 }
 
 impl Row {
@@ -269,6 +298,11 @@ impl ChannelPage {
         *at > self.now
     }
 
+    /// Whether the form has the field of this kind: of a new channel that of each.
+    fn shows(&self, kind: &str) -> bool {
+        self.filled.editing.is_empty() || self.filled.kind == kind
+    }
+
     /// Each event, and whether it is ticked.
     fn events(&self) -> Vec<(&'static str, bool)> {
         let all = EventType::ALL.iter().map(|event| event.as_str());
@@ -285,14 +319,23 @@ impl Known {
             status: app.ledger.channel_status(&channel.name)?.unwrap_or_default(),
             resources: resources.map(|resource| resource.name.to_string()).collect(),
             deliveries: app.ledger.deliveries(&channel.name, None, None, DELIVERIES_MAX)?,
-            host: channel.host,
+            kind: channel.kind,
         })
     }
 }
 
 impl Filled {
     fn of(channel: &Channel) -> Self {
+        let (mut conversation, mut to) = (String::new(), String::new());
+        match &channel.kind {
+            ChannelKind::Slack { conversation: named } => conversation = named.clone().unwrap_or_default(),
+            ChannelKind::Email { to: addresses } => to = lines(addresses),
+            ChannelKind::Webhook { .. } | ChannelKind::Teams { .. } => {}
+        }
         Self {
+            kind: channel.kind.name().to_owned(),
+            conversation,
+            to,
             editing: channel.name.to_string(),
             revision: channel.revision,
             name: channel.name.to_string(),
@@ -310,6 +353,9 @@ impl Filled {
             revision: text("revision").parse().unwrap_or_default(),
             name: text("name"),
             description: form.text("description"),
+            kind: text("kind"),
+            conversation: text("conversation"),
+            to: form.text("to"),
             all_requests: form.is_on("all_requests"),
             rules: form.chosen("rules"),
             events: form.chosen("events"),
@@ -318,10 +364,14 @@ impl Filled {
 
     fn channel(&self, wrong: &mut Wrong) -> Option<Channel> {
         let name = wrong.read("name", if self.editing.is_empty() { &self.name } else { &self.editing });
+        // Fields of other kinds are there too, out of sight.
+        let to = if self.kind == "email" { words_in(&self.to) } else { BTreeSet::new() };
+        let conversation = Some(self.conversation.clone()).filter(|_| self.kind == "slack");
+        let kind = ChannelKind::named(&self.kind, to, conversation);
+        let kind = kind.map_err(|refused| *wrong = mistake(refused)).ok();
         Some(Channel {
             description: self.description.clone(),
-            kind: ChannelKind::Webhook,
-            host: String::new(),
+            kind: kind?,
             all_requests: self.all_requests,
             rules: wrong.read_all("rules", &self.rules),
             events: wrong.read_all("events", &self.events),

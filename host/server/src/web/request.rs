@@ -100,7 +100,7 @@ pub(super) async fn vote(
         _ => return Err(Problem::bad_request("a vote is approve, reject or force").into()),
     };
     let comment = lines(&comment);
-    let ballot = Ballot { choice, forced, comment: comment.clone() };
+    let ballot = Ballot { choice, forced, comment: comment.clone(), on_page: true };
     let voted = app.lifecycle.vote(&id, &user.id, ballot, None).await;
     visible_after(&app, &user, &id, &voted)?;
     let kept = |page: &mut RequestPage| page.comment = comment;

@@ -24,8 +24,10 @@ Examples:
 
 A channel file:
   name: pager
-  kind: webhook                    # by the Standard Webhooks specification
-  address: {env: PAGER_ADDRESS}    # or {file: path}; left out, it stays as it is
+  kind: webhook                    # by the Standard Webhooks specification; or slack, email, teams
+  address: {env: PAGER_ADDRESS}    # webhook, teams: or {file: path}; left out, it stays as it is
+  conversation: C0123456789        # slack: where every message goes, besides to who subscribed
+  to: [dba@example.org]            # email: left out, whom it concerns
   all_requests: false              # otherwise: for resources with `--plugin pager`, and under
   rules: [prod-postgres]           # these rules
   events: [request.submitted, request.approved]   # left out: all")]
@@ -147,6 +149,8 @@ impl Put {
             "description": channel.description,
             "kind": channel.kind,
             "address": address,
+            "conversation": channel.conversation,
+            "to": channel.to,
             "all_requests": channel.all_requests,
             "rules": channel.rules,
             "events": channel.events,
@@ -178,7 +182,10 @@ fn key_text(answer: &Answer) -> String {
 struct Shown {
     name: String,
     kind: String,
-    host: String,
+    host: Option<String>,
+    conversation: Option<String>,
+    #[serde(default)]
+    to: Vec<String>,
     #[serde(default)]
     all_requests: bool,
     #[serde(default)]
@@ -208,17 +215,18 @@ async fn list(context: &Context) -> Ending {
             _ => "nothing sent yet".to_owned(),
         };
         let hears = if one.all_requests { "every request".to_owned() } else { one.rules.join(", ") };
+        let to = one.host.or(one.conversation).unwrap_or_else(|| one.to.join(", "));
         vec![
             one.name,
             one.kind,
-            words::clean(&one.host),
+            words::short(&words::clean(&to), 40),
             words::short(&hears, 40),
             waiting.to_string(),
             dead.to_string(),
             words::short(&does, 60),
         ]
     });
-    let header = ["NAME", "KIND", "HOST", "RULES", "WAITING", "DEAD", ""];
+    let header = ["NAME", "KIND", "TO", "RULES", "WAITING", "DEAD", ""];
     let text = words::table(&header, rows.collect(), context.screen.width);
     context.screen.result(&items, || text)
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use quorate_core::channel::{ChannelKind, EventType};
+use quorate_core::channel::EventType;
 use quorate_core::duration::AccessDuration;
 use quorate_core::ids::{AgentName, ChannelName, GroupName, PolicyName, ResourceName, RuleName, UserId};
 use quorate_core::rule::{AccessType, Form, PolicyUse};
@@ -50,6 +50,7 @@ pub(super) const RULE: Shape = Shape::Keys(&[
     ("resources", Shape::Any),
     ("attributes", Shape::Any),
     ("required_groups", Shape::Any),
+    ("votes_on_page", Shape::Any),
     ("policies", Shape::List(&USE)),
     ("approval_groups", Shape::Any),
     ("require_all_groups", Shape::Any),
@@ -65,6 +66,8 @@ pub(super) const CHANNEL: Shape = Shape::Keys(&[
     ("description", Shape::Any),
     ("kind", Shape::Any),
     ("address", SOURCE),
+    ("conversation", Shape::Any),
+    ("to", Shape::Any),
     ("all_requests", Shape::Any),
     ("rules", Shape::Any),
     ("events", Shape::Any),
@@ -170,6 +173,9 @@ pub(super) struct Rule {
     /// Whose requests it covers; empty: everybody's.
     #[serde(default)]
     pub(super) required_groups: BTreeSet<GroupName>,
+    /// Whether votes have to be cast on the page.
+    #[serde(default)]
+    pub(super) votes_on_page: bool,
     /// What decides, in order.
     pub(super) policies: Option<Vec<PolicyUse>>,
     /// Form: who may approve.
@@ -198,9 +204,14 @@ pub(super) struct Channel {
     #[serde(default)]
     pub(super) description: String,
     /// How it delivers.
-    pub(super) kind: ChannelKind,
-    /// Where to; what is there is kept if left out.
+    pub(super) kind: String,
+    /// Where to, for kinds with an address; what is there is kept if left out.
     pub(super) address: Option<Source>,
+    /// The conversation in Slack.
+    pub(super) conversation: Option<String>,
+    /// Whom e-mail goes to.
+    #[serde(default)]
+    pub(super) to: BTreeSet<String>,
     /// Whether it is told of every request.
     #[serde(default)]
     pub(super) all_requests: bool,
@@ -325,6 +336,7 @@ impl Rule {
             "resources": self.resources,
             "attributes": self.attributes,
             "required_groups": self.required_groups,
+            "votes_on_page": self.votes_on_page,
             "policies": policies,
         }))
     }

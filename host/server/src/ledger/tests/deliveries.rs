@@ -19,8 +19,7 @@ fn channel(revision: u64) -> Channel {
     Channel {
         name: ops(),
         description: String::new(),
-        kind: ChannelKind::Webhook,
-        host: "hooks.example.org".to_owned(),
+        kind: ChannelKind::Webhook { host: "hooks.example.org".to_owned() },
         all_requests: true,
         rules: [].into(),
         events: [].into(),

@@ -100,7 +100,15 @@ pub(super) fn user_id(name: &str) -> UserId {
 
 /// A person as they are after `revision` entries.
 pub(super) fn person(name: &str, revision: u64) -> User {
-    User { id: user_id(name), profile: profile(), account: None, tokens: Vec::new(), revision }
+    User {
+        id: user_id(name),
+        profile: profile(),
+        account: None,
+        slack: None,
+        subscription: None,
+        tokens: Vec::new(),
+        revision,
+    }
 }
 
 pub(super) fn profile() -> Profile {
