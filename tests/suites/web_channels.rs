@@ -19,6 +19,7 @@ async fn needs_browser_a_channel_is_made_tested_repaired_and_removed_by_clicking
     root.says("Nobody is told of requests yet").await;
     root.click("a.button.main").await;
     root.types("#name", "pager").await;
+    root.click("[name=kind][value=webhook]").await;
     root.types("#description", "The pager's way in").await;
     root.types("#address", "ftp://hunter2.example.org/").await;
     root.click("[name=all_requests]").await;
@@ -31,8 +32,9 @@ async fn needs_browser_a_channel_is_made_tested_repaired_and_removed_by_clicking
     root.sends("button.main").await;
     root.says("Channel pager is there.").await;
     let key = root.text("#key").await;
-    let there = world.app().lifecycle.channel_secrets(&"pager".parse().unwrap()).unwrap();
-    assert_eq!((there.0.as_str(), there.1.len()), (receiver.address.as_str(), 1));
+    let (lifecycle, pager) = (&world.app().lifecycle, "pager".parse().unwrap());
+    assert_eq!(lifecycle.channel_address(&pager).unwrap(), receiver.address);
+    assert_eq!(lifecycle.channel_keys(&pager).unwrap().len(), 1);
     assert!(key.starts_with("whsec_"), "{key}");
 
     // It is shown once; a test says what came of it.

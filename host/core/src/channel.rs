@@ -180,6 +180,9 @@ macro_rules! events {
 events! {
     /// Somebody asked.
     RequestSubmitted = "request.submitted",
+    /// The policies were asked, and what is missing may be something else. Only told of where it is
+    /// named.
+    RequestDecided = "request.decided",
     /// Somebody voted.
     VoteCast = "vote.cast",
     /// Access is open.
@@ -205,6 +208,7 @@ impl EventType {
     pub fn of(happened: &Happened) -> Option<Self> {
         Some(match happened {
             Happened::RequestSubmitted { .. } => Self::RequestSubmitted,
+            Happened::RequestDecided { .. } => Self::RequestDecided,
             Happened::VoteCast { .. } => Self::VoteCast,
             Happened::RequestApproved { .. } => Self::RequestApproved,
             Happened::RequestRejected { .. } => Self::RequestRejected,
@@ -275,7 +279,7 @@ pub struct Channel {
     /// It is told of requests under these rules, besides those for resources that name it.
     #[serde(default)]
     pub rules: BTreeSet<RuleName>,
-    /// Of what; empty: of everything.
+    /// Of what; empty: of everything. One in Slack is told of everything.
     #[serde(default)]
     pub events: BTreeSet<EventType>,
     /// How many entries made it what it is.
@@ -292,7 +296,16 @@ impl Channel {
             let mut used = request.decision.iter().flat_map(|decision| &decision.rules);
             used.any(|used| self.rules.contains(&used.rule))
         };
-        (self.events.is_empty() || self.events.contains(&event)) && (self.all_requests || named() || ruled())
+        self.wants(event) && (self.all_requests || named() || ruled())
+    }
+
+    fn wants(&self, event: EventType) -> bool {
+        match &self.kind {
+            // Its messages are brought up to date with everything that changes what they show.
+            ChannelKind::Slack { .. } => true,
+            _ if self.events.is_empty() => event != EventType::RequestDecided,
+            _ => self.events.contains(&event),
+        }
     }
 
     /// Saves it, where its stream has `revision` entries. `unknown` is a rule that it names and
@@ -319,6 +332,10 @@ impl Channel {
             return Err(invalid("rules", &format!("there is no rule {rule}")));
         }
         self.kind.check()?;
+        if matches!(self.kind, ChannelKind::Slack { .. }) && !self.events.is_empty() {
+            let why = "messages in Slack are brought up to date with everything: name none";
+            return Err(invalid("events", why));
+        }
         self.revision = revision + 1;
         let stream = Stream::channel(&self.name);
         Ok(Step::one(stream, revision, by, now, Happened::ChannelSaved { channel: Box::new(self) }))

@@ -21,6 +21,7 @@ use crate::lifecycle::Lifecycle;
 use crate::notify::Notifier;
 use crate::oidc::Provider;
 use crate::session::{Recordings, Sessions};
+use crate::slack::{self, Slack};
 use crate::tasks::Tasks;
 use crate::{api, config, reconcile, web};
 
@@ -39,6 +40,8 @@ pub struct App {
     pub notifier: Notifier,
     /// The provider that people can sign in with.
     pub provider: Option<Arc<Provider>>,
+    /// Our app in Slack.
+    pub slack: Option<Arc<Slack>>,
     /// What time it is.
     pub clock: Clock,
     /// How the gateway runs.
@@ -89,7 +92,9 @@ impl App {
         let sessions = Sessions::new(lifecycle.clone(), clock.clone(), launcher, recordings);
         let (identity, setup_token) = Identity::start(&lifecycle)?;
         let provider = provider(&config, &clock)?;
-        let notifier = Notifier::new(lifecycle.clone(), clock.clone(), config.notify_own_network);
+        let slack = config.slack.clone().map(Slack::new).transpose()?.map(Arc::new);
+        let notifier =
+            Notifier::new(lifecycle.clone(), clock.clone(), slack.clone(), config.notify_own_network);
         let app = Self {
             lifecycle,
             ledger,
@@ -97,6 +102,7 @@ impl App {
             identity,
             notifier,
             provider,
+            slack,
             clock,
             config: Arc::new(config),
             process_key: Arc::new(ProcessKey::make()?),
@@ -109,8 +115,11 @@ impl App {
         let tasks = Tasks::new(self.stopping.clone());
         reconcile::start(&self.lifecycle, &self.sessions, &self.clock, &tasks);
         tasks.run("channels", self.notifier.clone().run());
+        if let Some(slack) = self.slack.clone().filter(|slack| slack.has_socket()) {
+            tasks.run("slack", slack::run(self.clone(), slack));
+        }
         let address = self.config.listen;
-        let router = api::router(self.clone(), web::router());
+        let router = api::router(self.clone(), web::router().merge(slack::router()));
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         // What is typed goes out key by key.
         let listener = listener.tap_io(|socket| {

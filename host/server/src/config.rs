@@ -12,7 +12,7 @@ use quorate_core::ids::ResourceName;
 use serde::Deserialize;
 
 use crate::facts::{self, Declared, SourceSettings, Surroundings};
-use crate::oidc;
+use crate::{oidc, slack};
 
 /// What can be set. Everything has a default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, clap::Args)]
@@ -87,6 +87,10 @@ pub struct Settings {
     #[command(flatten)]
     #[serde(default)]
     pub oidc: oidc::Settings,
+    /// Our app in Slack
+    #[command(flatten)]
+    #[serde(default)]
+    pub slack: slack::Settings,
     /// Sources of the facts that policies ask for, by name; only in the file
     #[arg(skip)]
     #[serde(default)]
@@ -130,6 +134,8 @@ pub struct Config {
     pub metrics_public: bool,
     /// The provider that people can sign in with; none: passwords only.
     pub oidc: Option<oidc::Declared>,
+    /// Our app in Slack; none: no messages there.
+    pub slack: Option<slack::Declared>,
     /// What finds out the facts that policies ask for.
     pub facts: Declared,
 }
@@ -154,6 +160,7 @@ impl Default for Config {
             notify_own_network: false,
             metrics_public: false,
             oidc: None,
+            slack: None,
             facts: Declared::new(),
         }
     }
@@ -220,6 +227,7 @@ impl Config {
         }
         let max_duration = flags.max_duration.or(file.max_duration);
         let oidc = oidc::resolve(flags.oidc, file.oidc, &folder, &variable);
+        let slack = slack::resolve(flags.slack, file.slack, &folder, &variable);
         let around = Surroundings { folder: &folder, variable: &variable };
         let facts = facts::resolve(file.facts, &around).map_err(|why| anyhow::anyhow!(why))?;
         Ok(Self {
@@ -258,6 +266,7 @@ impl Config {
                 .unwrap_or(default.notify_own_network),
             metrics_public: flags.metrics_public.or(file.metrics_public).unwrap_or(default.metrics_public),
             oidc: oidc.map_err(|why| anyhow::anyhow!(why))?,
+            slack: slack.map_err(|why| anyhow::anyhow!(why))?,
             facts,
         })
     }

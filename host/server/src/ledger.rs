@@ -29,6 +29,7 @@
 
 mod append;
 mod audit;
+mod copies;
 mod decisions;
 mod deliveries;
 mod find;
@@ -54,6 +55,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use append::{Append, AppendError, Appended, Basis, KEY_HOURS, Key, Side, Stored, TOKEN_DAYS_KEPT};
 pub use audit::{EntryFilter, Order};
+pub use copies::Copy;
 pub use decisions::{History, Point, PointFilter};
 pub use deliveries::{
     ChannelSecret, ChannelStatus, DELIVERY_DAYS_KEPT, Delivery, DeliveryState, Failed, Tried,

@@ -15,6 +15,7 @@
 
 mod backoff;
 mod post;
+mod slack;
 mod webhook;
 
 use std::collections::BTreeSet;
@@ -33,6 +34,7 @@ use self::post::Post;
 use crate::clock::Clock;
 use crate::ledger::{ChannelStatus, Delivery, EntryFilter, Failed, Order, Sealed, Tried};
 use crate::lifecycle::{Error, Lifecycle, RequestView};
+use crate::slack::Slack;
 
 /// How many entries are looked at in one go.
 const BATCH: usize = 500;
@@ -75,6 +77,7 @@ struct News {
 pub struct Notifier {
     lifecycle: Lifecycle,
     clock: Clock,
+    slack: Option<Arc<Slack>>,
     post: Arc<Post>,
     /// Told when something is due that no entry says.
     woken: watch::Sender<()>,
@@ -82,8 +85,14 @@ pub struct Notifier {
 
 impl Notifier {
     /// `own_network`: whether messages may go to the gateway's own network.
-    pub fn new(lifecycle: Lifecycle, clock: Clock, own_network: bool) -> Self {
-        Self { lifecycle, clock, post: Arc::new(Post::new(own_network)), woken: watch::Sender::default() }
+    pub fn new(lifecycle: Lifecycle, clock: Clock, slack: Option<Arc<Slack>>, own_network: bool) -> Self {
+        Self {
+            lifecycle,
+            clock,
+            slack,
+            post: Arc::new(Post::new(own_network)),
+            woken: watch::Sender::default(),
+        }
     }
 
     /// Tells every channel what it has to be told. Runs for ever.
@@ -252,6 +261,7 @@ impl Notifier {
                 let message = webhook::Message::about(news).map_err(anyhow::Error::new)?;
                 self.post_webhook(&channel.name, message).await
             }
+            ChannelKind::Slack { .. } => self.tell_slack(channel, &news.delivery.request).await,
             other => Ok(Err(format!("nothing delivers to {other} here yet").into())),
         }
     }
@@ -299,6 +309,7 @@ impl Notifier {
                 let message = webhook::Message::test(name, self.clock.now())?;
                 self.post_webhook(name, message).await?
             }
+            ChannelKind::Slack { conversation } => self.test_slack(conversation.as_deref()).await,
             other => Err(format!("nothing delivers to {other} here yet").into()),
         };
         let error = sent.as_ref().err().map(|undelivered| undelivered.why.clone());

@@ -29,6 +29,7 @@ mod session;
 mod sessions;
 mod set_up;
 mod sign_in;
+mod slack;
 mod visitor;
 mod words;
 
@@ -67,6 +68,8 @@ pub fn router() -> Router<App> {
         .route(CALLBACK, get(oidc::end))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/account", get(account::page))
+        .route("/account/slack", get(slack::page).post(slack::bind))
+        .route("/account/slack/remove", post(slack::unbind))
         .route("/account/password", post(account::change_password))
         .route("/account/sign-out-everywhere", post(account::sign_out_everywhere))
         .route("/requests", get(inbox::page))

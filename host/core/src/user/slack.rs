@@ -77,11 +77,13 @@ impl User {
         Step::one(self.stream(), self.revision, by, now, Happened::Unsubscribed)
     }
 
-    /// Whether they want to hear of what waits for these groups, or for them by name.
+    /// Whether they want to hear of what waits for these groups; for nobody in particular, where
+    /// there is none.
     pub fn hears_of(&self, groups: &[String]) -> bool {
         let wanted = self.subscription.as_ref().filter(|_| self.profile.active && self.slack.is_some());
         wanted.is_some_and(|wanted| {
-            wanted.is_empty() || groups.iter().any(|group| wanted.iter().any(|one| one.as_str() == group))
+            let theirs = |group: &String| wanted.iter().any(|one| one.as_str() == group);
+            wanted.is_empty() || groups.is_empty() || groups.iter().any(theirs)
         })
     }
 

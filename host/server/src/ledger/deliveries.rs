@@ -13,7 +13,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::read::{ReadError, Reader, parse};
 use super::seal::{int, micros, micros_up, number};
-use super::{AppendError, Ledger};
+use super::{AppendError, Ledger, copies};
 
 /// What is kept.
 pub(super) const TABLES: &str = "
@@ -232,7 +232,7 @@ impl Ledger {
         .await
     }
 
-    async fn beside<T: Send + 'static>(
+    pub(super) async fn beside<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, AppendError> {
@@ -409,6 +409,7 @@ pub(super) fn follow(connection: &Connection, seq: u64, entry: &Entry) -> rusqli
             for table in ["channels", "channel_secrets", "deliveries"] {
                 connection.execute(&format!("DELETE FROM {table} WHERE channel = ?1"), [channel])?;
             }
+            copies::forget_all(connection, channel)?;
         }
         _ => {}
     }

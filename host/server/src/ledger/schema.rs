@@ -20,7 +20,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 use super::OpenError;
 use super::seal::{Head, bytes_of, chain, digest_of, int, number};
 use super::views::{self, ViewError};
-use super::{deliveries, shadows};
+use super::{copies, deliveries, shadows};
 
 /// `Qrte`, in the place where `SQLite` files say whose they are.
 const APPLICATION_ID: i64 = 0x5172_7465;
@@ -35,7 +35,7 @@ const WRITER_CACHE_KIB: i64 = 4096;
 const LOG_BYTES_KEPT: i64 = 16 * 1024 * 1024;
 
 /// Step `n` brings schema `n` to schema `n + 1`.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, shadows::TABLES, deliveries::TABLES];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, shadows::TABLES, deliveries::TABLES, copies::TABLES];
 
 const FIRST: &str = "
 CREATE TABLE entries (

@@ -187,6 +187,10 @@ impl Inner {
             let why = format!("it is of kind {}: remove it and add another", before.kind);
             return Err(Refused::Invalid { what: "kind", why }.into());
         }
+        if matches!(channel.kind, ChannelKind::Slack { .. }) && self.config.slack.is_none() {
+            let why = "this gateway has no app in Slack: set --slack-bot-token-file, see docs/slack.md";
+            return Err(Refused::Invalid { what: "kind", why: why.to_owned() }.into());
+        }
         self.locate(&mut channel, address, before.as_ref())?;
         let rules = self.ledger.rules()?;
         let unknown = channel.rules.iter().find(|name| rules.iter().all(|rule| rule.name != **name));

@@ -1,11 +1,13 @@
 //! Why a request stands where it stands: what each policy said, from the record
 //! that was sealed when it was decided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use quorate_core::channel::{ChannelKind, EventType};
 use quorate_core::decision::{Answer, Record};
 use quorate_core::ids::{ChannelName, RequestId};
 use quorate_core::request::{Request, State};
+use quorate_core::user::User;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -26,6 +28,8 @@ pub struct Explanation {
     pub decided_at: Option<quorate_core::Timestamp>,
     /// The notification channels that have not been told what they should.
     pub untold: Vec<Untold>,
+    /// The groups that it waits for and of which nobody hears in Slack, where it is told of there.
+    pub unheard: Vec<String>,
 }
 
 /// A notification channel that could not be told.
@@ -67,7 +71,7 @@ impl Lifecycle {
         self.settle(id).await?;
         let request = self.0.request(id)?;
         let view = self.view(&request)?;
-        let untold = self.untold(&request)?;
+        let (untold, unheard) = (self.untold(&request)?, self.unheard(&request)?);
         let sealed = match &request.record {
             Some(digest) => self.0.ledger.blob(digest)?,
             None => None,
@@ -81,6 +85,7 @@ impl Lifecycle {
                 engine: None,
                 decided_at: None,
                 untold,
+                unheard,
             });
         };
         let policies = record.rules.iter().flat_map(|rule| {
@@ -102,7 +107,41 @@ impl Lifecycle {
             engine: Some(record.engine.clone()),
             decided_at: Some(record.input.now),
             untold,
+            unheard,
         })
+    }
+
+    /// The groups that a request waits for and of which nobody hears in Slack, where it is told of
+    /// there and nowhere but to who subscribed.
+    fn unheard(&self, request: &Request) -> Result<Vec<String>, Error> {
+        let decision = request.decision.as_deref().filter(|_| matches!(request.state, State::Pending));
+        let Some(decision) = decision else { return Ok(Vec::new()) };
+        let ledger = &self.0.ledger;
+        let resource = ledger.resource(&request.asked.resource)?;
+        let mut in_slack = ledger.channels()?.into_iter().filter_map(|channel| match &channel.kind {
+            ChannelKind::Slack { conversation }
+                if channel.hears(EventType::RequestSubmitted, request, resource.as_ref()) =>
+            {
+                Some(conversation.is_none())
+            }
+            _ => None,
+        });
+        let (Some(true), true) = (in_slack.next(), in_slack.all(|only_people| only_people)) else {
+            return Ok(Vec::new());
+        };
+        let users = ledger.users()?;
+        let required = decision.waiting().iter().flat_map(|one| one.ways.iter().flatten());
+        let groups: BTreeSet<&String> = required.flat_map(|one| &one.people.groups).collect();
+        let nobody_hears = |group: &&String| {
+            let named = std::slice::from_ref(*group);
+            let hears = |user: &User| {
+                user.id != request.asked.requester
+                    && user.profile.groups.iter().any(|one| one.as_str() == group.as_str())
+                    && user.hears_of(named)
+            };
+            !users.iter().any(hears)
+        };
+        Ok(groups.into_iter().filter(nobody_hears).cloned().collect())
     }
 
     /// Each channel once, with the newest reason; and, of a request that waits, those that its

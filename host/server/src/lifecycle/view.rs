@@ -14,8 +14,8 @@ use utoipa::ToSchema;
 
 use self::outcome::{Allowed, ApprovalView, approval, ended, granted};
 pub use self::outcome::{Ended, Granted};
-pub use self::waiting::WaitingView;
 use self::waiting::summary;
+pub use self::waiting::{MissingView, WaitingView, WayView};
 
 use super::stuck::{may_vote, nobody_can_approve};
 use super::{Error, Inner, Lifecycle};

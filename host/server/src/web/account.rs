@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use quorate_core::refused::Refused;
-use quorate_core::user::Token;
+use quorate_core::user::{SlackUser, Token};
 use serde::Deserialize;
 
 use super::form::Wrong;
@@ -23,6 +23,7 @@ struct AccountPage {
     frame: Frame,
     email: String,
     groups: Vec<String>,
+    slack: Option<SlackUser>,
     tokens: Vec<Token>,
     /// The one that this browser holds.
     current: String,
@@ -51,6 +52,7 @@ impl AccountPage {
             frame: Frame::of(&user, "account"),
             email: user.profile.email,
             groups: user.profile.groups.iter().map(ToString::to_string).collect(),
+            slack: user.slack,
             tokens: user.tokens.into_iter().filter(|token| token.is_valid(now)).collect(),
             current: session.token.id,
             wrong,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use quorate_core::Timestamp;
@@ -29,6 +29,9 @@ const TAKES_WAIT: Duration = Duration::from_millis(500);
 /// So many of its sessions are shown, the newest.
 const SESSIONS_MAX: usize = 50;
 
+/// What somebody is told who would decide on something else than what they were shown.
+const OTHER: &str = "what you were shown is another request than this one: nothing was decided";
+
 /// A vote, as the form sends it.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
@@ -36,6 +39,15 @@ pub(super) struct Vote {
     /// `approve`, `reject` or `force`: the button.
     choice: String,
     comment: String,
+    /// What was shown to whoever votes.
+    digest: String,
+}
+
+/// What somebody comes to see, where a message led them here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Shown {
+    digest: Option<String>,
 }
 
 /// Why access is taken back.
@@ -61,6 +73,7 @@ struct RequestPage {
     request: RequestView,
     policies: Vec<PolicySaid>,
     untold: Vec<Untold>,
+    unheard: Vec<String>,
     takes: Option<WhatItTakes>,
     timeline: Vec<Line>,
     /// Those that the visitor may see.
@@ -80,17 +93,23 @@ pub(super) async fn page(
     Visitor { user, .. }: Visitor,
     State(app): State<App>,
     Path(id): Path<String>,
+    Query(Shown { digest }): Query<Shown>,
 ) -> Result<Response, Refusal> {
     let id = known(&id)?;
-    visible(&app, &user, &id)?;
-    Ok(show(StatusCode::OK, &RequestPage::of(&app, &user, &id).await?))
+    let request = visible(&app, &user, &id)?;
+    let mut page = RequestPage::of(&app, &user, &id).await?;
+    if digest.is_some_and(|digest| digest != request.asked.digest().to_string()) {
+        page.refused = Some(OTHER.to_owned());
+        (page.can.vote, page.can.force) = (false, false);
+    }
+    Ok(show(StatusCode::OK, &page))
 }
 
 /// Votes.
 pub(super) async fn vote(
     State(app): State<App>,
     Path(id): Path<String>,
-    Sent { visitor: Visitor { user, .. }, form: Vote { choice, comment } }: Sent<Vote>,
+    Sent { visitor: Visitor { user, .. }, form: Vote { choice, comment, digest } }: Sent<Vote>,
 ) -> Result<Response, Refusal> {
     let id = known(&id)?;
     let (choice, forced) = match choice.as_str() {
@@ -100,6 +119,10 @@ pub(super) async fn vote(
         _ => return Err(Problem::bad_request("a vote is approve, reject or force").into()),
     };
     let comment = lines(&comment);
+    let asked = app.ledger.request(&id).map_err(lifecycle::Error::from)?;
+    if asked.is_some_and(|request| !digest.is_empty() && request.asked.digest().to_string() != digest) {
+        return Err(Problem::new(StatusCode::CONFLICT, "another-request", OTHER).into());
+    }
     let ballot = Ballot { choice, forced, comment: comment.clone(), on_page: true };
     let voted = app.lifecycle.vote(&id, &user.id, ballot, None).await;
     visible_after(&app, &user, &id, &voted)?;
@@ -158,7 +181,7 @@ fn known(id: &str) -> Result<RequestId, Problem> {
 
 impl RequestPage {
     async fn of(app: &App, user: &User, id: &RequestId) -> Result<Self, Refusal> {
-        let Explanation { request: view, policies, untold, .. } = app.lifecycle.explain(id).await?;
+        let Explanation { request: view, policies, untold, unheard, .. } = app.lifecycle.explain(id).await?;
         let takes = match view.state.as_str() {
             "PENDING" => tokio::time::timeout(TAKES_WAIT, app.lifecycle.what_would_it_take(id)).await.ok(),
             _ => None,
@@ -178,6 +201,7 @@ impl RequestPage {
             request: view,
             policies,
             untold,
+            unheard,
             takes: takes.transpose()?,
             timeline: timeline(app, Stream::request(id))?,
             sessions,

@@ -21,6 +21,8 @@ struct Explanation {
     decided_at: Option<quorate_core::Timestamp>,
     #[serde(default)]
     untold: Vec<Untold>,
+    #[serde(default)]
+    unheard: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -54,6 +56,10 @@ pub(super) async fn explain(context: &Context, gateway: &Gateway, id: &RequestId
     for Untold { channel, error } in &explanation.untold {
         let why = error.as_deref().map(|why| format!(": {}", words::clean(why))).unwrap_or_default();
         let _ = writeln!(text, "channel {} has still to be told{why}", words::clean(channel));
+    }
+    for group in &explanation.unheard {
+        let group = words::clean(group);
+        let _ = writeln!(text, "nobody of {group} hears of this in Slack: they can, with /quorate subscribe");
     }
     let mut value = answer.raw().clone();
     if request.raw()["state"] == json!("PENDING")

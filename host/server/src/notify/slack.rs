@@ -1,0 +1,188 @@
+//! Messages in Slack: one for each request in each conversation, brought up to date with everything
+//! that changes what it shows.
+//!
+//! What a message shows is made from the request as it is, so it does not matter how many entries
+//! were missed. A message is written down before it is posted; where nobody knows whether it was,
+//! it is looked for by what it carries, so that none is posted twice.
+
+use std::collections::BTreeMap;
+
+use quorate_core::channel::{Channel, ChannelKind, EventType};
+use quorate_core::ids::{Digest, RequestId};
+use quorate_core::request::{Request, State};
+use quorate_core::user::User;
+
+use super::{Notifier, Undelivered};
+use crate::ledger::Copy;
+use crate::lifecycle::{Error, RequestView};
+use crate::slack::{Content, Slack, Trouble, content, test};
+
+/// How far apart the clocks of Slack and of the gateway may be, in seconds.
+const CLOCKS_APART: i64 = 3600;
+
+impl From<Trouble> for Undelivered {
+    fn from(trouble: Trouble) -> Self {
+        Self { why: trouble.why, retry_after: trouble.retry_after, gone: false }
+    }
+}
+
+impl Trouble {
+    /// Whether it concerns everything that is asked of Slack now, and not one conversation.
+    fn is_general(&self) -> bool {
+        let general = ["invalid_auth", "not_authed", "account_inactive", "token_revoked", "missing_scope"];
+        match &self.code {
+            None => true,
+            Some(code) => general.contains(&code.as_str()) || code.ends_with("_error"),
+        }
+    }
+}
+
+/// What there is to show of a request, and where.
+struct Messages<'a> {
+    slack: &'a Slack,
+    channel: &'a Channel,
+    request: &'a Request,
+    content: Content,
+    /// The digest of the content.
+    shows: Digest,
+}
+
+impl Notifier {
+    /// Brings every message about a request up to date, and posts those that are missing.
+    pub(super) async fn tell_slack(
+        &self,
+        channel: &Channel,
+        id: &RequestId,
+    ) -> Result<Result<(), Undelivered>, Error> {
+        let ledger = self.lifecycle.ledger();
+        let Some(slack) = &self.slack else { return Ok(Err(no_app())) };
+        let Some(request) = ledger.request(id)? else { return Ok(Ok(())) };
+        let view = self.lifecycle.view(&request)?;
+        let is_pending = matches!(request.state, State::Pending);
+        let page_only = is_pending && self.lifecycle.page_only(&request)?.is_some();
+        let content = content(&view, page_only);
+        let shows = Digest::of_parts([content.text.as_bytes(), content.blocks.to_string().as_bytes()]);
+        let messages = Messages { slack, channel, request: &request, content, shows };
+
+        // Each conversation, and whether one where nothing can be posted is a failure.
+        let copies = ledger.copies(&channel.name, id)?;
+        let mut places: BTreeMap<String, bool> = copies.into_iter().map(|copy| (copy.place, false)).collect();
+        for person in self.people(channel, &request, &view)? {
+            let Some(in_slack) = &person.slack else { continue };
+            match slack.conversation_with(in_slack).await {
+                Ok(conversation) => drop(places.insert(conversation, false)),
+                Err(trouble) if trouble.is_general() => return Ok(Err(trouble.into())),
+                // It will not go better another time, and is nobody else's trouble.
+                Err(trouble) => {
+                    tracing::warn!(user = %person.id, why = trouble.why, "somebody cannot be told in Slack");
+                }
+            }
+        }
+        if let ChannelKind::Slack { conversation: Some(conversation) } = &channel.kind {
+            places.insert(conversation.clone(), true);
+        }
+        let mut failed = None;
+        for (conversation, is_own) in places {
+            match self.bring(&messages, &conversation).await? {
+                Ok(()) => {}
+                Err(trouble) if trouble.is_general() => return Ok(Err(trouble.into())),
+                Err(trouble) if is_own => failed = Some(trouble),
+                Err(trouble) => {
+                    tracing::warn!(conversation, why = trouble.why, "a message in Slack stays as it is");
+                }
+            }
+        }
+        Ok(failed.map_or(Ok(()), |trouble| Err(trouble.into())))
+    }
+
+    /// Sends a message about nothing, to the channel's own conversation; where it has none, asks
+    /// Slack who we are.
+    pub(super) async fn test_slack(&self, conversation: Option<&str>) -> Result<(), Undelivered> {
+        let Some(slack) = &self.slack else { return Err(no_app()) };
+        match conversation {
+            Some(conversation) => slack.api.post(conversation, &test(), "test").await.map(drop)?,
+            None => slack.api.whoami().await?,
+        }
+        Ok(())
+    }
+
+    /// Who is told of it alone: while it waits, who subscribed and can vote; then, the requester.
+    fn people(&self, channel: &Channel, request: &Request, view: &RequestView) -> Result<Vec<User>, Error> {
+        let ledger = self.lifecycle.ledger();
+        let resource = ledger.resource(&request.asked.resource)?;
+        let hears = |one: &Channel| {
+            matches!(one.kind, ChannelKind::Slack { .. })
+                && one.hears(EventType::RequestSubmitted, request, resource.as_ref())
+        };
+        // Of several channels in Slack one tells people.
+        if ledger.channels()?.iter().find(|one| hears(one)).is_some_and(|first| first.name != channel.name) {
+            return Ok(Vec::new());
+        }
+        let users = ledger.users()?;
+        let (true, Some(decision)) = (matches!(request.state, State::Pending), request.decision.as_deref())
+        else {
+            return Ok(users.into_iter().filter(|user| user.id == request.asked.requester).collect());
+        };
+        let ways = view.waiting.iter().flat_map(|waiting| &waiting.ways);
+        let missing = ways.flat_map(|way| &way.missing);
+        let able: Vec<&str> = missing.flat_map(|one| &one.people).map(String::as_str).collect();
+        let wanted: Vec<_> = decision.waiting().iter().flat_map(|one| one.ways.iter().flatten()).collect();
+        let hears = |user: &User| {
+            let of = |groups: &[String]| user.hears_of(groups);
+            let by_name = |users: &[String]| users.iter().any(|one| one == user.id.as_str());
+            able.contains(&user.id.as_str())
+                && wanted.iter().any(|one| of(&one.people.groups) || (by_name(&one.people.users) && of(&[])))
+        };
+        Ok(users.into_iter().filter(hears).collect())
+    }
+
+    /// Brings the message in one conversation up to date, or posts it.
+    async fn bring(&self, messages: &Messages<'_>, place: &str) -> Result<Result<(), Trouble>, Error> {
+        let Messages { slack, channel, request, content, shows } = messages;
+        let ledger = self.lifecycle.ledger();
+        let note = async |message: Option<String>, shows: Option<Digest>| {
+            let copy = Copy { place: place.to_owned(), message, shows };
+            ledger.note_copy(&channel.name, &request.id, copy, self.clock.now()).await
+        };
+        let carries = format!("{}/{}", channel.name, request.id);
+        let copies = ledger.copies(&channel.name, &request.id)?;
+        let there = copies.into_iter().find(|copy| copy.place == place);
+        let message = match there {
+            Some(Copy { message: Some(_), shows: Some(before), .. }) if before == *shows => {
+                return Ok(Ok(()));
+            }
+            Some(Copy { message: Some(message), .. }) => Some(message),
+            Some(Copy { message: None, .. }) => {
+                let since = request.asked.submitted_at.as_second().saturating_sub(CLOCKS_APART);
+                match slack.api.find(place, &carries, since).await {
+                    Ok(found) => found,
+                    Err(trouble) => return Ok(Err(trouble)),
+                }
+            }
+            None => {
+                note(None, None).await?;
+                None
+            }
+        };
+        let told = match &message {
+            Some(message) => slack.api.update(place, message, content).await.map(|()| message.clone()),
+            None => slack.api.post(place, content, &carries).await,
+        };
+        match told {
+            Ok(message) => note(Some(message), Some(*shows)).await?,
+            // Somebody deleted it, or nothing was posted, and that is certain.
+            Err(trouble)
+                if trouble.code.is_some() && (message.is_none() || trouble.is("message_not_found")) =>
+            {
+                ledger.forget_copy(&channel.name, &request.id, place).await?;
+                return Ok(if message.is_none() { Err(trouble) } else { Ok(()) });
+            }
+            Err(trouble) => return Ok(Err(trouble)),
+        }
+        Ok(Ok(()))
+    }
+}
+
+fn no_app() -> Undelivered {
+    "this gateway has no app in Slack: set --slack-bot-token-file".to_owned().into()
+}
