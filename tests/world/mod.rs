@@ -11,6 +11,7 @@ pub mod gateway;
 pub mod program;
 pub mod provider;
 pub mod receiver;
+pub mod slack;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
