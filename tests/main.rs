@@ -38,6 +38,7 @@ mod suites {
     mod sessions_web;
     mod shadow;
     mod signing;
+    mod slack;
     mod slack_peer;
     mod structure;
     mod stuck;

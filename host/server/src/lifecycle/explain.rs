@@ -147,9 +147,12 @@ impl Lifecycle {
     /// Each channel once, with the newest reason; and, of a request that waits, those that its
     /// resource names and that are not there.
     fn untold(&self, request: &Request) -> Result<Vec<Untold>, Error> {
-        let failed = self.0.ledger.failed_deliveries(&request.id)?.into_iter();
-        let mut by_channel: BTreeMap<String, Option<String>> =
-            failed.map(|one| (one.channel.to_string(), one.error)).collect();
+        let mut by_channel = BTreeMap::<String, Option<String>>::new();
+        for failed in self.0.ledger.failed_deliveries(&request.id)? {
+            let why = by_channel.entry(failed.channel.to_string()).or_default();
+            // What waits behind it was not tried.
+            *why = failed.error.or(why.take());
+        }
         let resource = self.0.ledger.resource(&request.asked.resource)?;
         let waits = resource.filter(|_| matches!(request.state, State::Pending));
         for plugin in waits.into_iter().flat_map(|resource| resource.plugins) {

@@ -30,7 +30,7 @@ struct Person {
     id: String,
     #[serde(default)]
     team_id: Option<String>,
-    #[serde(default, alias = "username")]
+    #[serde(default)]
     name: String,
 }
 
@@ -214,7 +214,8 @@ async fn sent(app: &App, slack: &Slack, payload: &Payload, view: &View) -> Resul
     let target = target.ok_or_else(|| Told("This form is not one of ours.".into()))?;
     let typed = view.state.values.get("comment").and_then(|block| block.get("comment"));
     let comment = typed.and_then(|typed| typed.value.clone()).unwrap_or_default();
-    vote(app, &user, &target, Choice::Reject, comment.trim().to_owned(), &view.id).await
+    vote(app, &user, &target, Choice::Reject, comment.trim().to_owned(), &format!("{} {comment}", view.id))
+        .await
 }
 
 /// Votes once, however often Slack sends it: `once` is the same each time.
