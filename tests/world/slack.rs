@@ -4,7 +4,7 @@
 //! Nothing in here knows how the gateway does its part. Where the documentation leaves
 //! something open, this Slack refuses.
 
-mod answers;
+pub mod answers;
 mod arguments;
 mod blocks;
 mod chat;
@@ -12,7 +12,7 @@ mod conversations;
 mod line;
 mod links;
 mod payloads;
-mod people;
+pub mod people;
 pub mod sdk;
 mod seen;
 mod shapes;
@@ -34,9 +34,7 @@ use self::line::{Line, Lines};
 use self::workspace::Workspace;
 use super::program::PATIENCE;
 
-pub use self::answers::Answered;
-pub use self::people::{Interaction, signature};
-pub use self::trouble::EVERY_METHOD;
+pub use self::trouble::{EVERY_METHOD, RESPONSE_URL};
 pub use self::workspace::{Call, Ephemeral, Message, Version, View};
 
 /// What the gateway calls the Web API with.
@@ -143,11 +141,6 @@ impl Slack {
     /// What the app did on a socket that it should not have.
     pub fn complaints(&self) -> Vec<String> {
         self.locked().complaints.clone()
-    }
-
-    /// All text of a message, as a person sees it.
-    pub fn seen(&self, message: &Message) -> String {
-        message.seen()
     }
 
     /// Waits until `look` finds something.

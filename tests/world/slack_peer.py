@@ -64,10 +64,17 @@ def calls(asked):
     say([call(client, method, arguments) for method, arguments in asked["calls"]])
 
 
+def later(asked):
+    """Says things at a `response_url`."""
+    client = WebhookClient(asked["url"], retry_handlers=[])
+    answers = [client.send_dict(body) for body in asked["bodies"]]
+    say([[answer.status_code, answer.body] for answer in answers])
+
+
 def app(asked):
     """An app with a request URL: verifies, opens a modal on clicks, answers later, too."""
     client = WebClient(asked["token"], base_url=asked["api"], retry_handlers=[], timeout=60)
-    verifier = SignatureVerifier(asked["secret"], Told(asked["now"]) if "now" in asked else Clock())
+    verifier = SignatureVerifier(asked["secret"], Clock())
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
@@ -123,7 +130,8 @@ def socket(asked):
 
 
 if __name__ == "__main__":
-    mode = {"reads": reads, "verifies": verifies, "calls": calls, "app": app, "socket": socket}[sys.argv[1]]
+    modes = [reads, verifies, calls, later, app, socket]
+    mode = {mode.__name__: mode for mode in modes}[sys.argv[1]]
     mode(json.loads(sys.stdin.readline()))
     if mode in (app, socket):
         # Until nobody wants it any more.

@@ -2,12 +2,14 @@
 //! of it.
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{ConnectInfo, Path, State};
 use axum::http::StatusCode;
 use jiff::SignedDuration;
 use serde_json::{Map, Value};
 
+use super::line::Line;
 use super::people::Interaction;
+use super::trouble::{Fate, RESPONSE_URL};
 use super::workspace::{Ephemeral, Later, Version, Workspace};
 use super::{Slack, blocks};
 
@@ -93,6 +95,18 @@ impl Workspace {
             replace_original: replace || delete,
         };
         self.ephemerals.push(shown);
+    }
+
+    /// Takes what is said at an address that was given for later.
+    fn take_later(&mut self, id: &str, body: &[u8]) -> Result<(), (StatusCode, String)> {
+        let bad = |text: String| (StatusCode::BAD_REQUEST, text);
+        let body = serde_json::from_slice(body).map_err(|_| bad("invalid_payload".to_owned()))?;
+        let reply = Reply::read(&body).map_err(|faults| bad(faults.join("; ")))?;
+        let used = self.use_later(id);
+        let Later { channel, user, clicked, .. } =
+            used.map_err(|error| (StatusCode::NOT_FOUND, error.to_owned()))?;
+        self.reply(channel, user, clicked.as_deref(), reply);
+        Ok(())
     }
 
     /// Uses an address that was given for later.
@@ -189,21 +203,23 @@ fn response_action(view: &Value, answer: &Value) -> Vec<String> {
 /// Takes what an app says at a `response_url`.
 pub(super) async fn later(
     State(slack): State<Slack>,
+    ConnectInfo(line): ConnectInfo<Line>,
     Path(id): Path<String>,
     body: Bytes,
 ) -> (StatusCode, String) {
-    let Ok(read) = serde_json::from_slice::<Value>(&body) else {
-        return (StatusCode::BAD_REQUEST, "invalid_payload".to_owned());
-    };
-    let reply = match Reply::read(&read) {
-        Ok(reply) => reply,
-        Err(faults) => return (StatusCode::BAD_REQUEST, faults.join("; ")),
-    };
-    slack.change(|workspace| match workspace.use_later(&id) {
-        Ok(Later { channel, user, clicked, .. }) => {
-            workspace.reply(channel, user, clicked.as_deref(), reply);
-            (StatusCode::OK, "ok".to_owned())
+    slack.change(|workspace| {
+        let fate = workspace.trouble.fate(RESPONSE_URL);
+        if matches!(fate, Fate::Dropped | Fate::DoneAndDropped) {
+            line.cut();
         }
-        Err(error) => (StatusCode::NOT_FOUND, error.to_owned()),
+        match fate {
+            Fate::Answered | Fate::DoneAndDropped => {
+                let taken = workspace.take_later(&id, &body);
+                taken.map_or_else(|refused| refused, |()| (StatusCode::OK, "ok".to_owned()))
+            }
+            Fate::Limited(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited".to_owned()),
+            Fate::Refused(error) => (StatusCode::BAD_REQUEST, error.to_owned()),
+            Fate::Down | Fate::Dropped => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error".to_owned()),
+        }
     })
 }

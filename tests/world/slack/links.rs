@@ -14,6 +14,8 @@ use super::workspace::Workspace;
 /// What is done with a socket.
 pub(super) enum Order {
     Say(String),
+    /// Say this, and leave a while later.
+    Leave(String),
     /// Drop it without a word.
     Cut,
 }
@@ -30,7 +32,8 @@ struct Envelope {
     interaction: Interaction,
     sent: Option<Instant>,
     attempts: u32,
-    acknowledged: Option<Option<Value>>,
+    /// With what; null is nothing.
+    acknowledged: Option<Value>,
 }
 
 #[derive(Default)]
@@ -82,8 +85,8 @@ impl Links {
         self.post(self.envelopes.len() - 1);
     }
 
-    /// What was said with the acknowledgement of an envelope, once there is one.
-    pub fn acknowledged(&self, id: &str) -> Option<Option<Value>> {
+    /// What was said with the acknowledgement of an envelope, once there is one; null is nothing.
+    pub fn acknowledged(&self, id: &str) -> Option<Value> {
         self.envelopes.iter().find(|envelope| envelope.id == id)?.acknowledged.clone()
     }
 
@@ -106,16 +109,16 @@ impl Links {
         if envelope.sent.is_none_or(|sent| sent.elapsed() > ANSWER) {
             return Err(format!("acknowledged too late: {text}"));
         }
-        envelope.acknowledged = Some(frame.get("payload").cloned());
+        envelope.acknowledged = Some(frame["payload"].clone());
         Ok(())
     }
 
     /// Tells all sockets to go.
     pub fn disconnect(&mut self) {
         let goodbye = json!({ "type": "disconnect", "reason": "refresh_requested", "debug_info": { "host": "applink-0" } });
-        for at in 0..self.open.len() {
-            self.open[at].leaving = true;
-            self.say(self.open[at].number, &goodbye);
+        for link in &mut self.open {
+            link.leaving = true;
+            let _ = link.orders.send(Order::Leave(goodbye.to_string()));
         }
     }
 

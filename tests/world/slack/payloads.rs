@@ -66,7 +66,7 @@ impl Workspace {
         Interaction::payload(payload)
     }
 
-    pub fn submitting(&mut self, user: &str, view: &View, values: Value) -> Interaction {
+    pub fn submitting(&mut self, user: &str, view: &View, values: &Value) -> Interaction {
         Interaction::payload(json!({
             "type": "view_submission",
             "team": { "id": TEAM, "domain": DOMAIN },

@@ -79,7 +79,7 @@ impl Slack {
     /// What a submission makes. It is what Slack's own program lets people submit.
     pub fn submitting(&self, user: &str, view: &View, values: &[(&str, &str)]) -> Interaction {
         let state = state(view, values);
-        self.locked().submitting(user, view, state)
+        self.locked().submitting(user, view, &state)
     }
 
     /// What a command makes.
@@ -136,7 +136,7 @@ pub fn signature(at: i64, body: &str) -> String {
 
 /// The state of a modal's inputs with these values, by block and action.
 fn state(view: &View, values: &[(&str, &str)]) -> Value {
-    let blocks = shapes::with_ids(view.view["blocks"].as_array().unwrap(), &view.hash);
+    let blocks = shapes::with_ids(view.given["blocks"].as_array().unwrap(), &view.hash);
     let mut state = Map::new();
     let mut written: Vec<&str> = Vec::new();
     for block in blocks.iter().filter(|block| block["type"] == "input") {
@@ -148,7 +148,7 @@ fn state(view: &View, values: &[(&str, &str)]) -> Value {
         state.insert(block["block_id"].as_str().unwrap().to_owned(), json!({ action_id: filled }));
     }
     for (name, _) in values {
-        assert!(written.contains(name), "no input `{name}` in {:#}", view.view);
+        assert!(written.contains(name), "no input `{name}` in {:#}", view.given);
     }
     Value::Object(state)
 }

@@ -39,6 +39,11 @@ pub async fn slack_sdk_calls_as(slack: &Slack, token: &str, calls: &[(&str, Valu
     ask("calls", &asked).await.as_array().unwrap().clone()
 }
 
+/// Has the library say things at a `response_url`, and gives the status and body of each answer.
+pub async fn slack_sdk_says_later(url: &str, bodies: &[Value]) -> Value {
+    ask("later", &json!({ "url": url, "bodies": bodies })).await
+}
+
 async fn ask(mode: &str, what: &Value) -> Value {
     let (mut process, mut said) = start(mode, what).await;
     let line = in_time(said.next_line()).await.unwrap().expect("the script says something");
@@ -87,7 +92,7 @@ impl PeerApp {
         asked["command"] = command;
         asked["submission"] = submission;
         let mut app = Self::run("app", &asked).await;
-        app.url = app.next().await["listening"].as_str().unwrap().to_owned();
+        app.next().await["listening"].as_str().unwrap().clone_into(&mut app.url);
         app
     }
 

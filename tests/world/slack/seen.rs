@@ -71,8 +71,8 @@ fn unescaped(mrkdwn: &str) -> String {
         let (target, label) =
             inside.split_once('|').map_or((inside, None), |(target, label)| (target, Some(label)));
         match (target.split_at_checked(1), label) {
-            (Some(("@" | "#", id)), None) => seen.push_str(&format!("{}{id}", &target[..1])),
-            (Some(("!", special)), None) => seen.push_str(&format!("@{special}")),
+            (Some(("@" | "#", id)), None) => seen.extend([&target[..1], id]),
+            (Some(("!", special)), None) => seen.extend(["@", special]),
             (_, Some(label)) => seen.push_str(label),
             (_, None) => seen.push_str(target),
         }

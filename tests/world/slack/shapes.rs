@@ -39,8 +39,8 @@ pub(super) fn message(message: &Message, metadata: bool) -> Value {
     shown
 }
 
-pub(super) fn view(view: &View, values: Value) -> Value {
-    let given = &view.view;
+pub(super) fn view(view: &View, values: &Value) -> Value {
+    let given = &view.given;
     let mut shown = json!({
         "id": view.id,
         "team_id": TEAM,

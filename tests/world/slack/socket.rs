@@ -26,6 +26,9 @@ pub(super) async fn open(
 ) -> Response {
     let number = slack.change(|workspace| {
         let ticket = query.get("ticket").map(String::as_str).unwrap_or_default();
+        if workspace.trouble.unreachable {
+            line.cut();
+        }
         let admitted = !workspace.trouble.down && workspace.links.admits(ticket);
         admitted.then(|| workspace.next())
     });
@@ -43,13 +46,10 @@ async fn serve(slack: Slack, line: Line, number: u64, mut socket: WebSocket) {
     while alive {
         alive = tokio::select! {
             order = told.recv() => match order {
-                Some(Order::Say(text)) => {
-                    let goodbye = text.contains("\"disconnect\"");
-                    let said = socket.send(Message::Text(text.into())).await.is_ok();
-                    if goodbye {
-                        tokio::spawn(close(slack.clone(), number));
-                    }
-                    said
+                Some(Order::Say(text)) => socket.send(Message::Text(text.into())).await.is_ok(),
+                Some(Order::Leave(text)) => {
+                    tokio::spawn(close(slack.clone(), number));
+                    socket.send(Message::Text(text.into())).await.is_ok()
                 }
                 Some(Order::Cut) | None => {
                     line.cut();
@@ -106,7 +106,7 @@ impl Slack {
     /// How an envelope was acknowledged, once it was.
     pub fn acknowledged(&self, envelope: &str) -> Option<Answered> {
         let payload = self.locked().links.acknowledged(envelope)?;
-        let body = payload.map(|payload| payload.to_string()).unwrap_or_default();
+        let body = if payload.is_null() { String::new() } else { payload.to_string() };
         Some(Answered { status: 200, kind: "application/json".to_owned(), body })
     }
 

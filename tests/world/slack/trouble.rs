@@ -6,6 +6,8 @@ use super::Slack;
 
 /// Where a method is named: all of them.
 pub const EVERY_METHOD: &str = "*";
+/// Where a method is named: what an app says at a `response_url`.
+pub const RESPONSE_URL: &str = "response_url";
 
 /// What becomes of one call.
 #[derive(Debug, PartialEq)]

@@ -32,15 +32,15 @@ pub(super) fn open(workspace: &mut Workspace, arguments: &mut Arguments) -> Resu
     }
     workspace.triggers.get_mut(&trigger_id).unwrap().used = true;
     let opened = workspace.show(&trigger.user, view);
-    Ok(json!({ "view": shapes::view(&opened, json!({})) }))
+    Ok(json!({ "view": shapes::view(&opened, &json!({})) }))
 }
 
 impl Workspace {
     /// Somebody has a modal before them.
-    pub fn show(&mut self, user: &str, view: Value) -> View {
+    pub fn show(&mut self, user: &str, given: Value) -> View {
         let id = format!("V{:08}", self.next());
         let hash = self.ts();
-        let opened = View { id, user: user.to_owned(), hash, view, open: true, errors: Value::Null };
+        let opened = View { id, user: user.to_owned(), hash, given, open: true, errors: Value::Null };
         self.views.push(opened.clone());
         opened
     }
@@ -53,12 +53,16 @@ impl Workspace {
         match answer["response_action"].as_str() {
             Some("errors") => view.errors = answer["errors"].clone(),
             Some("update") => {
-                view.view = answer["view"].clone();
+                view.given = answer["view"].clone();
                 view.hash = hash;
             }
             Some("push") => {
                 let user = view.user.clone();
                 self.show(&user, answer["view"].clone());
+            }
+            Some("clear") => {
+                let user = view.user.clone();
+                self.views.iter_mut().filter(|view| view.user == user).for_each(|view| view.open = false);
             }
             _ => view.open = false,
         }

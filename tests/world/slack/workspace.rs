@@ -85,7 +85,7 @@ pub struct View {
     pub user: String,
     pub hash: String,
     /// As it was sent.
-    pub view: Value,
+    pub given: Value,
     pub open: bool,
     /// What the app said was wrong with the last submission, by block.
     pub errors: Value,

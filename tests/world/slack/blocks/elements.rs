@@ -65,7 +65,7 @@ fn select(checker: &mut Checker, at: &str, value: &Value) {
         options(checker, at, value, 100, PLAIN);
     });
     checker.field(at, object, "initial_option", |checker, at, value| {
-        offered(checker, at, object.get("options"), value)
+        offered(checker, at, object.get("options"), value);
     });
 }
 
@@ -80,7 +80,7 @@ fn choices(checker: &mut Checker, at: &str, value: &Value) {
         options(checker, at, value, 10, EITHER);
     });
     checker.field(at, object, "initial_option", |checker, at, value| {
-        offered(checker, at, object.get("options"), value)
+        offered(checker, at, object.get("options"), value);
     });
     checker.field(at, object, "initial_options", |checker, at, value| {
         for (at, option) in checker.list(at, value, 1..=10) {
