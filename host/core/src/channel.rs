@@ -60,6 +60,8 @@ events! {
     RequestSubmitted = "request.submitted",
     /// Somebody voted.
     VoteCast = "vote.cast",
+    /// A policy has people told something about it.
+    RequestReminded = "request.reminded",
     /// Access is open.
     RequestApproved = "request.approved",
     /// Access is refused.
@@ -84,6 +86,7 @@ impl EventType {
         Some(match happened {
             Happened::RequestSubmitted { .. } => Self::RequestSubmitted,
             Happened::VoteCast { .. } => Self::VoteCast,
+            Happened::RequestReminded { .. } => Self::RequestReminded,
             Happened::RequestApproved { .. } => Self::RequestApproved,
             Happened::RequestRejected { .. } => Self::RequestRejected,
             Happened::RequestCancelled => Self::RequestCancelled,

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use quorate_core::Timestamp;
+use quorate_core::entry::Happened;
 use quorate_core::ids::{ChannelName, Digest};
 use reqwest::{Client, StatusCode, header};
 use serde_json::json;
@@ -17,7 +18,7 @@ use sha2::Sha256;
 
 use super::Undelivered;
 use crate::ledger::{Delivery, Sealed};
-use crate::lifecycle::{ChannelKeys, RequestView};
+use crate::lifecycle::{ChannelKeys, NoticeView, RequestView};
 use crate::outgoing;
 use crate::random::{self, NoRandomness};
 
@@ -44,7 +45,7 @@ impl Message {
         // The same for every attempt, and for no other entry of no other ledger.
         let parts = [delivery.channel.as_str().as_bytes(), sealed.digest.as_bytes().as_slice()];
         let id = format!("msg_{}", &Digest::of_parts(parts).to_string()[..32]);
-        let body = json!({
+        let mut body = json!({
             "type": delivery.event,
             "timestamp": sealed.entry.at,
             "data": {
@@ -53,6 +54,9 @@ impl Message {
                 "request": request,
             },
         });
+        if let Happened::RequestReminded { notice } = &sealed.entry.happened {
+            body["data"]["notice"] = serde_json::to_value(NoticeView::of(notice))?;
+        }
         Ok(Self { id, body: serde_json::to_string(&body)? })
     }
 
