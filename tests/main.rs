@@ -32,6 +32,7 @@ mod suites {
     mod policy_changes;
     mod program;
     mod reach;
+    mod reminders;
     mod restart;
     mod rules;
     mod session_user;

@@ -22,6 +22,11 @@ export const users = (...ids) => ({ groups: [], users: ids });
 export const needs = (approvals, people, message = "") => ({ approvals, people, message });
 /** Something to tell people; `path` is a JSON pointer into the config. */
 export const finding = (code, message, path = null) => ({ code, message, path });
+/**
+ * Has people told something about the request, once, however often it is said: one of the
+ * `obligations`. `id` names it within the request and the policy; nobody named: those who can still vote.
+ */
+export const notify = (id, message, people = groups()) => ({ kind: "notify", params: { id, message, ...people } });
 /** Whether a person is in any of the groups. */
 export const isInAny = (person, names) => person.groups.some((group) => names.includes(group));
 

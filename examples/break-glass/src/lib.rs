@@ -1,10 +1,10 @@
 //! Break glass: some people get in at once where they say why, for a short time, and owe
-//! a review afterwards.
+//! a review afterwards. Everybody whom that concerns is told in the same moment.
 //!
 //! Whoever does not say why, or is in none of the groups, goes the usual way: this policy
 //! abstains, and the others of the rule decide.
 
-use quorate_kit::{AccessDuration, Finding, Input, Obligation, Verdict};
+use quorate_kit::{AccessDuration, Audience, Finding, Input, Obligation, Verdict};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -25,6 +25,10 @@ pub struct Config {
     /// The group that reviews it afterwards.
     #[schemars(length(min = 1))]
     pub reviewers: String,
+    /// The groups that are told besides the reviewers.
+    #[serde(default)]
+    #[schemars(inner(length(min = 1)), extend("uniqueItems" = true))]
+    pub tell: Vec<String>,
 }
 
 fn half_an_hour() -> AccessDuration {
@@ -46,8 +50,11 @@ pub fn evaluate(config: &Config, input: &Input) -> Verdict {
         return Verdict::abstain().finding(Finding::new("no-reason", hint));
     }
     let why = format!("{} ({group}) broke the glass: {reason}", request.requester.id);
+    let told = Audience::groups(std::iter::once(&config.reviewers).chain(&config.tell));
+    let what = format!("{}: {why}", request.target.name);
     Verdict::bypass(why.clone())
         .max_duration(config.max.seconds())
+        .obligation(Obligation::notify("glass-broken", &what, &told))
         .finding(Finding::new("glass-broken", why))
         .obligation(Obligation {
             kind: "review".to_owned(),

@@ -1,9 +1,11 @@
 //! Escalation: some people may approve at once, others only when nobody did for a while.
 //!
-//! The policy asks to be asked again when that time comes, so the request tells the
-//! others without anybody's doing.
+//! The policy asks to be asked again when that time comes, and then has the others told;
+//! before, where it is to, it reminds those who may approve from the start.
 
-use quorate_kit::{AccessDuration, Audience, Finding, Input, Instant, Requirement, Verdict, Vote};
+use quorate_kit::{
+    AccessDuration, Audience, Finding, Input, Instant, Obligation, Requirement, Verdict, Vote,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -20,6 +22,9 @@ pub struct Config {
     /// How much later.
     #[serde(default = "quarter_of_an_hour")]
     pub after: AccessDuration,
+    /// After how long the first groups are reminded; left out, they are not.
+    #[serde(default)]
+    pub remind_after: Option<AccessDuration>,
 }
 
 fn quarter_of_an_hour() -> AccessDuration {
@@ -28,7 +33,9 @@ fn quarter_of_an_hour() -> AccessDuration {
 
 /// What this policy says about the request.
 pub fn evaluate(config: &Config, input: &Input) -> Verdict {
-    let escalates_at = input.request.submitted_at + config.after.seconds() * 1000;
+    let later = |duration: AccessDuration| input.request.submitted_at + duration.seconds() * 1000;
+    let escalates_at = later(config.after);
+    let reminds_at = config.remind_after.map(later).filter(|at| *at < escalates_at);
     let escalated = input.now >= escalates_at;
     let mut groups = config.groups.clone();
     if escalated {
@@ -43,12 +50,38 @@ pub fn evaluate(config: &Config, input: &Input) -> Verdict {
     } else {
         let wait = Verdict::wait(vec![vec![Requirement::new(1, people.clone())]]);
         if escalated {
-            wait.finding(Finding::new("escalated", format!("nobody decided within {}", config.after)))
+            let why = format!("nobody decided within {}", config.after);
+            let others = Audience::groups(&config.escalate_to);
+            wait.obligation(Obligation::notify("escalated", &asks(input, &why), &others))
+                .finding(Finding::new("escalated", why))
         } else {
-            wait.revisit_at(escalates_at)
+            match reminds_at {
+                Some(reminds_at) if input.now < reminds_at => wait.revisit_at(reminds_at),
+                Some(_) => wait.revisit_at(escalates_at).obligation(Obligation::notify(
+                    "reminder",
+                    &asks(input, "nobody decided yet"),
+                    &people,
+                )),
+                None => wait.revisit_at(escalates_at),
+            }
         }
     };
     verdict.voters(people)
+}
+
+/// What people are told.
+fn asks(input: &Input, why: &str) -> String {
+    format!("{} asks for {}: {why}", input.request.requester.id, input.request.target.name)
+}
+
+/// What a schema cannot say.
+pub fn check(config: &Config) -> Vec<Finding> {
+    let late = config.remind_after.filter(|remind| remind.seconds() >= config.after.seconds());
+    let late = late.map(|remind| {
+        let why = format!("a reminder after {remind} comes too late: after {} it is escalated", config.after);
+        Finding::new("reminder-too-late", why).at("/remind_after")
+    });
+    late.into_iter().collect()
 }
 
 /// Whether the voter could vote when they did.
@@ -60,14 +93,17 @@ fn counts(config: &Config, vote: &Vote, escalates_at: Instant) -> bool {
 quorate_kit::policy! {
     config: Config,
     evaluate: evaluate,
+    check: check,
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
     fn the_vectors_pass() {
-        quorate_kit::vectors::passes(include_str!("../vectors/escalation.yaml"), super::evaluate, |_| {
-            Vec::new()
-        });
+        quorate_kit::vectors::passes(
+            include_str!("../vectors/escalation.yaml"),
+            super::evaluate,
+            super::check,
+        );
     }
 }

@@ -185,6 +185,8 @@ events! {
     RequestDecided = "request.decided",
     /// Somebody voted.
     VoteCast = "vote.cast",
+    /// A policy has people told something about it.
+    RequestReminded = "request.reminded",
     /// Access is open.
     RequestApproved = "request.approved",
     /// Access is refused.
@@ -210,6 +212,7 @@ impl EventType {
             Happened::RequestSubmitted { .. } => Self::RequestSubmitted,
             Happened::RequestDecided { .. } => Self::RequestDecided,
             Happened::VoteCast { .. } => Self::VoteCast,
+            Happened::RequestReminded { .. } => Self::RequestReminded,
             Happened::RequestApproved { .. } => Self::RequestApproved,
             Happened::RequestRejected { .. } => Self::RequestRejected,
             Happened::RequestCancelled => Self::RequestCancelled,

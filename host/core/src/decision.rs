@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::ids::{Digest, GroupName, PolicyName, RuleName};
 use crate::input::{Input, Principal};
+use crate::notice::Notice;
 use crate::verdict::{Audience, Fault, Finding, Verdict, Way};
 
 pub use combine::KNOWN_OBLIGATIONS;
@@ -186,6 +187,9 @@ pub struct Decision {
     pub revisit_at: Option<Timestamp>,
     /// What the policies tell people.
     pub findings: Vec<PolicyFinding>,
+    /// What the policies want people to be told, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<Notice>,
 }
 
 impl Audience {
@@ -216,6 +220,7 @@ impl Decision {
             forcers: Audience::default(),
             revisit_at: None,
             findings: Vec::new(),
+            notices: Vec::new(),
         }
     }
 

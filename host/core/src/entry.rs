@@ -18,6 +18,7 @@ use crate::ids::{
     ChannelName, Digest, GroupName, PolicyName, RequestId, ResourceName, RuleName, SessionId, UserId,
 };
 use crate::input::Vote;
+use crate::notice::Notice;
 use crate::request::{Asked, Decider, Grant};
 use crate::resource::Resource;
 use crate::rule::Rule;
@@ -209,6 +210,11 @@ pub enum Happened {
         decision: Box<Decision>,
         /// Where the whole record is.
         record: Digest,
+    },
+    /// A policy has people told something about it, for the first and only time.
+    RequestReminded {
+        /// What, and whom.
+        notice: Notice,
     },
     /// Access is open.
     RequestApproved {
@@ -432,7 +438,12 @@ impl Step {
             stream: stream.clone(),
             revision,
             at,
-            by: by.clone(),
+            // A policy says it, whoever had it asked.
+            by: if matches!(happened, Happened::RequestReminded { .. }) {
+                Actor::Gateway
+            } else {
+                by.clone()
+            },
             happened,
         });
         Self { entries: entries.collect(), guards: Vec::new() }

@@ -109,6 +109,10 @@ name!(
     ChannelName, "channel name"
 );
 name!(
+    /// A notice, within its request, rule and policy.
+    NoticeId, "notice id"
+);
+name!(
     /// An agent: what runs a resource's command.
     AgentName, "agent name"
 );

@@ -7,6 +7,7 @@
 //! | [`input`] | everything a policy may see |
 //! | [`verdict`] | one policy's answer |
 //! | [`decision`] | the verdicts of all policies of all rules, combined |
+//! | [`notice`] | what a policy wants people to be told |
 //! | [`replay`] | a recorded decision against the same policies asked again |
 //! | [`backtest`] | a recorded decision with a candidate in the place of a policy |
 //! | [`people`] | who could meet a requirement |
@@ -26,6 +27,7 @@ pub mod duration;
 pub mod entry;
 pub mod ids;
 pub mod input;
+pub mod notice;
 pub mod people;
 pub mod policy;
 pub mod refused;

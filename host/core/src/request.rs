@@ -20,6 +20,7 @@ use crate::duration::AccessDuration;
 use crate::entry::{Actor, Approval, Happened, Step, Stream};
 use crate::ids::{Digest, RequestId, ResourceName, UserId};
 use crate::input::{self, Choice, Command, Evidence, Input, Principal, Target, Vote};
+use crate::notice::{NOTICES_PER_REQUEST_MAX, Notice};
 use crate::refused::Refused;
 use crate::resource::Resource;
 use crate::rule::{AccessType, Rule};
@@ -111,10 +112,22 @@ pub struct Request {
     /// The policy that has since not answered when somebody voted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unanswered: Option<PolicyFault>,
+    /// What people were told about it, in that order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reminders: Vec<Reminder>,
     /// Where it stands.
     pub state: State,
     /// How many entries made it what it is.
     pub revision: u64,
+}
+
+/// What a policy had people told, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reminder {
+    /// When.
+    pub at: Timestamp,
+    /// What, and whom.
+    pub notice: Notice,
 }
 
 /// What the policies said, and where the record of it is.
@@ -359,8 +372,26 @@ impl Request {
                 Some(Happened::RequestApproved { approval: Box::new(approval), grant })
             }
         };
+        let reminded = match &end {
+            None | Some(Happened::RequestApproved { .. }) => self.reminded(&mut decision),
+            // Nobody has to hear any more of what is over.
+            Some(_) => Vec::new(),
+        };
         let decided = Happened::RequestDecided { decision: Box::new(decision), record };
-        std::iter::once(decided).chain(end).collect()
+        std::iter::once(decided).chain(reminded).chain(end).collect()
+    }
+
+    /// The notices of `decision` that this request has not had yet. What it has no room for is a
+    /// finding.
+    fn reminded(&self, decision: &mut Decision) -> Vec<Happened> {
+        let had = |notice: &Notice| self.reminders.iter().any(|reminder| reminder.notice.is_same(notice));
+        let mut new: Vec<Notice> = decision.notices.iter().filter(|one| !had(one)).cloned().collect();
+        let room = NOTICES_PER_REQUEST_MAX.saturating_sub(self.reminders.len());
+        for notice in new.drain(room.min(new.len())..) {
+            let why = format!("at most {NOTICES_PER_REQUEST_MAX} notices are told of one request, not more");
+            decision.add_finding(&notice.policy, "notify-too-many", why);
+        }
+        new.into_iter().map(|notice| Happened::RequestReminded { notice }).collect()
     }
 
     /// Takes access away because its owner may no longer have any; none where there

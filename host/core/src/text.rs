@@ -12,6 +12,19 @@ pub fn shown(text: &str, chars_max: usize) -> String {
     shown
 }
 
+/// `text` in one line of at most `bytes_max` bytes: what breaks lines becomes a blank, what
+/// else would steer is replaced, and what is too long is cut between characters.
+pub fn line(text: &str, bytes_max: usize) -> String {
+    const CUT: char = '…';
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let mut line = shown(&words.join(" "), usize::MAX);
+    if line.len() > bytes_max {
+        line.truncate(line.floor_char_boundary(bytes_max.saturating_sub(CUT.len_utf8())));
+        line.push(CUT);
+    }
+    line
+}
+
 /// Whether `c` does something else than show itself: moves a cursor, breaks a line,
 /// turns the direction of writing, or cannot be seen at all.
 pub fn steers(c: char) -> bool {

@@ -10,7 +10,7 @@ use quorate_core::entry::{Entry, Happened};
 use serde_json::Value;
 
 /// Every kind of entry there is.
-const KINDS: [&str; 35] = [
+const KINDS: [&str; 36] = [
     "account-bound",
     "activation-carried-out",
     "channel-removed",
@@ -30,6 +30,7 @@ const KINDS: [&str; 35] = [
     "request-decided",
     "request-expired",
     "request-rejected",
+    "request-reminded",
     "request-revoked",
     "request-submitted",
     "request-timed-out",
@@ -56,6 +57,7 @@ fn kind(happened: &Happened) -> &'static str {
         Happened::VoteCast { .. } => "vote-cast",
         Happened::VoteRefused { .. } => "vote-refused",
         Happened::RequestDecided { .. } => "request-decided",
+        Happened::RequestReminded { .. } => "request-reminded",
         Happened::RequestApproved { .. } => "request-approved",
         Happened::RequestRejected { .. } => "request-rejected",
         Happened::RequestCancelled => "request-cancelled",

@@ -50,7 +50,9 @@ pub use self::replay::{DecisionReplay, DifferenceView, Gap, OpinionReplay, Repla
 pub use self::requests::{Ask, AskedAccess, Ballot};
 pub use self::shadow::{AcceptedView, ShadowDifference, ShadowReport};
 pub use self::stuck::{Stuck, Voters};
-pub use self::view::{Ended, FindingView, Granted, MissingView, RequestView, VoteView, WaitingView, WayView};
+pub use self::view::{
+    Ended, FindingView, Granted, MissingView, NoticeView, RequestView, VoteView, WaitingView, WayView,
+};
 pub use self::walk::{PAGE_POINTS_MAX, Slice};
 pub use self::what_if::{Votes, WhatItTakes};
 use crate::clock::Clock;

@@ -261,7 +261,7 @@ impl Notifier {
                 let message = webhook::Message::about(news).map_err(anyhow::Error::new)?;
                 self.post_webhook(&channel.name, message).await
             }
-            ChannelKind::Slack { .. } => self.tell_slack(channel, &news.delivery.request).await,
+            ChannelKind::Slack { .. } => self.tell_slack(channel, news).await,
             other => Ok(Err(format!("nothing delivers to {other} here yet").into())),
         }
     }

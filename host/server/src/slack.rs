@@ -28,7 +28,7 @@ use quorate_core::user::SlackUser;
 pub use self::api::{Api, Content, Trouble};
 pub use self::http::router;
 pub use self::link::{Links, Said};
-pub use self::message::{content, test};
+pub use self::message::{content, reminder, test};
 pub use self::settings::{Declared, Settings, resolve};
 pub use self::socket::run;
 use crate::agent::Secret;

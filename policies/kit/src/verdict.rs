@@ -41,7 +41,8 @@ pub enum Outcome {
     Deny(String),
 }
 
-/// Something that must be done if the request is approved.
+/// Something that must be done if the request is approved; `notify`, as soon as the policy
+/// says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Obligation {
     /// What is to be done.
@@ -93,7 +94,7 @@ pub struct Verdict {
     pub revisit_at: Option<Instant>,
     /// What to tell people.
     pub findings: Vec<Finding>,
-    /// What must be done on approval.
+    /// What must be done on approval, and what people are to be told.
     pub obligations: Vec<Obligation>,
     /// Where the contract grows.
     pub attributes: Vec<Attribute>,
@@ -141,6 +142,26 @@ impl Finding {
     /// Whether it refuses nothing.
     pub fn is_warning(&self) -> bool {
         self.code.starts_with(WARNING)
+    }
+}
+
+impl Obligation {
+    /// Has people told `message` about the request, once, however often it is said. `id` names it
+    /// within the request and the policy: letters, digits, `.`, `_`, `-` and `@`. No groups and
+    /// no users: those who can still vote.
+    pub fn notify(id: &str, message: &str, people: &Audience) -> Self {
+        /// The parameters of this kind.
+        #[derive(serde::Serialize)]
+        struct Notice<'a> {
+            id: &'a str,
+            message: &'a str,
+            groups: &'a [String],
+            users: &'a [String],
+        }
+        let notice = Notice { id, message, groups: &people.groups, users: &people.users };
+        // Texts and lists of texts are always JSON.
+        let params = serde_json::to_string(&notice).unwrap_or_default();
+        Self { kind: "notify".to_owned(), params, critical: false }
     }
 }
 
@@ -215,9 +236,23 @@ impl Verdict {
         self
     }
 
-    /// One more thing to do on approval.
+    /// One more thing to do on approval, or to tell people: [`Obligation::notify`].
     pub fn obligation(mut self, obligation: Obligation) -> Self {
         self.obligations.push(obligation);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notice_is_json_whatever_is_in_it() {
+        let notice = Obligation::notify("late", "\"ann\"\nwaits", &Audience::groups(["dba"]));
+        let params: serde_json::Value = serde_json::from_str(&notice.params).unwrap();
+        let expected =
+            serde_json::json!({"id": "late", "message": "\"ann\"\nwaits", "groups": ["dba"], "users": []});
+        assert_eq!((notice.kind.as_str(), params, notice.critical), ("notify", expected, false));
     }
 }

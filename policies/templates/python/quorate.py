@@ -46,6 +46,13 @@ def obligation(kind, params=None, critical=False):
     return types.Obligation(kind=kind, params=json.dumps(params or {}), critical=critical)
 
 
+def notify(id, message, people=None):
+    """Has people told something about the request, once, however often it is said: one of the
+    `obligations`. `id` names it within the request and the policy; nobody named: those who can still vote."""
+    people = people or groups()
+    return obligation("notify", {"id": id, "message": message, "groups": people.groups, "users": people.users})
+
+
 def is_in_any(person, names):
     """Whether a person is in any of the groups."""
     return any(group in names for group in person.groups)

@@ -2,12 +2,13 @@
 
 use super::{Answer, Bypass, Cap, Combined, Decision, Opinion, PolicyFault, PolicyFinding, PolicyUsed};
 use super::{RuleOpinion, RuleUsed, Waiting};
-use crate::ids::PolicyName;
-use crate::verdict::{Fault, FaultCode, Outcome, Verdict};
+use crate::ids::{PolicyName, RuleName};
+use crate::notice::{NOTICES_PER_DECISION_MAX, NOTIFY, Notice};
+use crate::verdict::{Fault, FaultCode, Finding, Outcome, Verdict};
 
 /// Kinds of obligation that this gateway can carry out. A critical one that is
 /// not among them keeps the request from being approved.
-pub const KNOWN_OBLIGATIONS: &[&str] = &[];
+pub const KNOWN_OBLIGATIONS: &[&str] = &[NOTIFY];
 
 impl Decision {
     /// Combines what the policies of all rules that cover a request said.
@@ -21,7 +22,7 @@ impl Decision {
         for rule in rules {
             for opinion in &rule.opinions {
                 if let Answer::Verdict(verdict) = &opinion.answer {
-                    decision.gather(&opinion.policy, verdict);
+                    decision.gather(&rule.rule, &opinion.policy, verdict);
                 }
             }
             decision.rules.push(RuleUsed::of(rule));
@@ -35,7 +36,7 @@ impl Decision {
         decision
     }
 
-    fn gather(&mut self, policy: &PolicyName, verdict: &Verdict) {
+    fn gather(&mut self, rule: &RuleName, policy: &PolicyName, verdict: &Verdict) {
         self.voters.add(&verdict.voters);
         self.forcers.add(&verdict.forcers);
         self.revisit_at = [self.revisit_at, verdict.revisit_at].into_iter().flatten().min();
@@ -46,6 +47,29 @@ impl Decision {
         }
         let told = verdict.findings.iter().cloned();
         self.findings.extend(told.map(|finding| PolicyFinding { policy: policy.clone(), finding }));
+        for one in verdict.obligations.iter().filter(|one| one.kind == NOTIFY) {
+            match Notice::read(rule, policy, &one.params) {
+                Ok(notice) if self.notices.iter().any(|other| other.is_same(&notice)) => {}
+                Ok(notice) if self.notices.len() < NOTICES_PER_DECISION_MAX => self.notices.push(notice),
+                Ok(_) => {
+                    let why =
+                        format!("at most {NOTICES_PER_DECISION_MAX} notices are told at once, not more");
+                    self.add_finding(policy, "notify-too-many", why);
+                }
+                Err(why) => {
+                    self.add_finding(policy, "notify-params", format!("people are not told of it: {why}"));
+                }
+            }
+        }
+    }
+
+    /// One more finding, of the gateway's about a policy; each once.
+    pub(crate) fn add_finding(&mut self, policy: &PolicyName, code: &str, message: String) {
+        let finding = Finding { code: code.to_owned(), message, path: None };
+        let found = PolicyFinding { policy: policy.clone(), finding };
+        if !self.findings.contains(&found) {
+            self.findings.push(found);
+        }
     }
 }
 
@@ -85,7 +109,7 @@ fn combine_rule(rule: &RuleOpinion) -> Combined {
             }
             Answer::Verdict(verdict) => verdict,
         };
-        if let Some(fault) = unknown_obligation(verdict) {
+        if let Some(fault) = unmet_obligation(&rule, &policy, verdict) {
             faults.push(PolicyFault { rule: rule.clone(), policy: policy.clone(), fault });
         }
         match &verdict.outcome {
@@ -113,14 +137,18 @@ fn combine_rule(rule: &RuleOpinion) -> Combined {
     }
 }
 
-fn unknown_obligation(verdict: &Verdict) -> Option<Fault> {
-    let unknown = verdict
-        .obligations
-        .iter()
-        .find(|one| one.critical && !KNOWN_OBLIGATIONS.contains(&one.kind.as_str()))?;
-    Some(Fault {
-        code: FaultCode::UnknownObligation,
-        message: format!("demands `{}`, which this gateway does not know", unknown.kind),
+/// The first critical obligation that this gateway cannot carry out: of a kind that it does not
+/// know, or with parameters that are not those of its kind.
+fn unmet_obligation(rule: &RuleName, policy: &PolicyName, verdict: &Verdict) -> Option<Fault> {
+    verdict.obligations.iter().filter(|one| one.critical).find_map(|one| {
+        let kind = &one.kind;
+        if !KNOWN_OBLIGATIONS.contains(&kind.as_str()) {
+            let message = format!("demands `{kind}`, which this gateway does not know");
+            return Some(Fault { code: FaultCode::UnknownObligation, message });
+        }
+        let why = Notice::read(rule, policy, &one.params).err()?;
+        let message = format!("demands `{kind}` with parameters that are not those of `{kind}`: {why}");
+        Some(Fault { code: FaultCode::BadAnswer, message })
     })
 }
 
@@ -228,6 +256,87 @@ mod tests {
         assert_eq!(kind(&[rule("r", vec![said("a", verdict.clone())])]), "approved");
         verdict.obligations[0].critical = true;
         assert_eq!(kind(&[rule("r", vec![said("a", verdict)])]), "faulted");
+    }
+
+    fn notify(params: &str) -> Obligation {
+        Obligation { kind: NOTIFY.into(), params: params.into(), critical: false }
+    }
+
+    fn notifies(outcome: Outcome, params: &[&str]) -> Verdict {
+        let obligations = params.iter().map(|params| notify(params)).collect();
+        Verdict { obligations, ..Verdict::new(outcome) }
+    }
+
+    fn codes(decision: &Decision) -> Vec<&str> {
+        decision.findings.iter().map(|one| one.finding.code.as_str()).collect()
+    }
+
+    #[test]
+    fn a_notice_is_kept_once_for_each_rule_and_policy() {
+        let twice = notifies(
+            wait(),
+            &[
+                r#"{"id":"a","message":"first"}"#,
+                r#"{"id":"a","message":"second"}"#,
+                r#"{"id":"b","message":"b"}"#,
+            ],
+        );
+        let once = notifies(Outcome::Approve, &[r#"{"id":"a","message":"other","groups":["dba"]}"#]);
+        let decision = Decision::combine(&[
+            rule("one", vec![said("p", twice), said("q", once.clone())]),
+            rule("two", vec![said("p", once)]),
+        ]);
+        let kept: Vec<_> = decision
+            .notices
+            .iter()
+            .map(|one| (one.rule.as_str(), one.policy.as_str(), one.id.as_str(), one.message.as_str()))
+            .collect();
+        let expected = [
+            ("one", "p", "a", "first"),
+            ("one", "p", "b", "b"),
+            ("one", "q", "a", "other"),
+            ("two", "p", "a", "other"),
+        ];
+        assert_eq!(kept, expected);
+        assert!(decision.findings.is_empty());
+    }
+
+    #[test]
+    fn a_notice_changes_no_outcome() {
+        for outcome in [wait(), Outcome::Approve, Outcome::Bypass("b".into()), Outcome::Deny("d".into())] {
+            let mut verdict = notifies(outcome.clone(), &[r#"{"id":"a","message":"m"}"#]);
+            verdict.obligations[0].critical = true;
+            let plain = kind(&[rule("r", vec![opinion("a", outcome)])]);
+            assert_eq!(kind(&[rule("r", vec![said("a", verdict)])]), plain);
+        }
+    }
+
+    #[test]
+    fn a_notice_that_makes_no_sense_is_a_finding_and_where_it_is_critical_a_fault() {
+        let mut verdict = notifies(Outcome::Approve, &[r#"{"id":"a"}"#]);
+        let decision = Decision::combine(&[rule("r", vec![said("a", verdict.clone())])]);
+        assert_eq!((decision.outcome.as_str(), codes(&decision)), ("approved", vec!["notify-params"]));
+        assert!(decision.findings[0].finding.message.contains("missing field `message`"));
+        verdict.obligations[0].critical = true;
+        let decision = Decision::combine(&[rule("r", vec![said("a", verdict)])]);
+        let fault = &decision.faults()[0].fault;
+        assert_eq!(fault.code, FaultCode::BadAnswer);
+        assert!(fault.message.contains("missing field `message`"), "{fault}");
+        assert!(decision.notices.is_empty());
+    }
+
+    #[test]
+    fn more_notices_than_a_decision_keeps_are_a_finding() {
+        let params: Vec<String> =
+            (0..=NOTICES_PER_DECISION_MAX).map(|nth| format!(r#"{{"id":"n{nth}","message":"m"}}"#)).collect();
+        let params: Vec<&str> = params.iter().map(String::as_str).collect();
+        let all = notifies(wait(), &params);
+        let decision = Decision::combine(&[rule("r", vec![said("a", all)])]);
+        assert_eq!(decision.notices.len(), NOTICES_PER_DECISION_MAX);
+        assert_eq!(codes(&decision), ["notify-too-many"]);
+        let fits = notifies(wait(), &params[1..]);
+        let decision = Decision::combine(&[rule("r", vec![said("a", fits)])]);
+        assert_eq!((decision.notices.len(), codes(&decision).len()), (NOTICES_PER_DECISION_MAX, 0));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Request;
+use super::{Reminder, Request};
 use crate::Timestamp;
 use crate::entry::{Actor, Approval, Entry, Happened, Step};
 use crate::ids::{PolicyName, SessionId, UserId};
@@ -125,6 +125,7 @@ impl State {
             Happened::RequestSubmitted { .. }
             | Happened::VoteCast { .. }
             | Happened::RequestDecided { .. }
+            | Happened::RequestReminded { .. }
             | Happened::RequestApproved { .. }
             | Happened::RequestRejected { .. }
             | Happened::RequestCancelled
@@ -239,6 +240,7 @@ impl Request {
                 decision: None,
                 record: None,
                 unanswered: None,
+                reminders: Vec::new(),
                 state: State::Pending,
                 revision: 0,
             },
@@ -256,6 +258,9 @@ impl Request {
                 request.decision = Some(decision.clone());
                 request.record = Some(*record);
                 request.unanswered = None;
+            }
+            Happened::RequestReminded { notice } => {
+                request.reminders.push(Reminder { at: *at, notice: notice.clone() });
             }
             Happened::RequestApproved { approval, grant } => {
                 request.state = State::Approved { approval: approval.clone(), grant: *grant };

@@ -14,8 +14,9 @@ use quorate_core::decision::{Answer, Decision, KNOWN_OBLIGATIONS, RuleOpinion};
 use quorate_core::entry::{Entry, Happened, View, fold};
 use quorate_core::ids::UserId;
 use quorate_core::input::{Choice, Evidence, Vote};
-use quorate_core::request::{Access, REVISIT_SECONDS_MIN, Request, State};
-use quorate_core::verdict::{Outcome, Verdict};
+use quorate_core::notice::Notice;
+use quorate_core::request::{Access, REVISIT_SECONDS_MIN, Reminder, Request, State};
+use quorate_core::verdict::{Obligation, Outcome, Verdict};
 
 use life::{live, person, prod};
 use plan::{PEOPLE, What, at, plan};
@@ -141,6 +142,29 @@ proptest! {
     }
 
     #[test]
+    fn a_notice_is_told_once_while_it_waits_and_decides_nothing(plan in plan()) {
+        let life = live(&plan);
+        for moment in &life.moments {
+            let told = moment.happened().filter(|one| matches!(one, Happened::RequestReminded { .. })).count();
+            prop_assert!(told == 0 || moment.before.state.name() == "PENDING");
+            let ends = matches!(moment.after.state.name(), "PENDING" | "APPROVED");
+            prop_assert!(told == 0 || ends, "{} after {told} notices", moment.after.state.name());
+            let without: Vec<RuleOpinion> = moment.opinions.iter().map(unobliged).collect();
+            if !any_fault(&moment.opinions) {
+                let (said, bare) = (Decision::combine(&moment.opinions), Decision::combine(&without));
+                prop_assert_eq!(said.outcome, bare.outcome);
+            }
+        }
+        let reminders = &life.last().reminders;
+        let twice = |(nth, one): (usize, &Reminder)| {
+            reminders.iter().skip(nth + 1).any(|other| other.notice.is_same(&one.notice))
+        };
+        prop_assert!(!reminders.iter().enumerate().any(twice));
+        let entries = life.entries.iter().filter(|one| matches!(one.happened, Happened::RequestReminded { .. }));
+        prop_assert_eq!(entries.count(), reminders.len());
+    }
+
+    #[test]
     fn an_approved_command_runs_once_and_as_approved(plan in plan()) {
         let mut runs = 0;
         for moment in &live(&plan).moments {
@@ -225,17 +249,20 @@ fn random_lives_reach_every_state() {
     let mut faults = 0;
     let mut rejections = 0;
     let mut approved = 0;
+    let mut reminders = 0;
     for _ in 0..800 {
         let life = live(&plan().new_tree(&mut runner).unwrap().current());
         *states.entry(life.last().state.name()).or_insert(0) += 1;
         let grants = |entry: &Entry| matches!(entry.happened, Happened::RequestApproved { .. });
         approved += usize::from(life.entries.iter().any(grants));
+        reminders += life.last().reminders.len();
         faults += life.moments.iter().filter(|moment| any_fault(&moment.opinions)).count();
         rejections += life.last().votes.iter().filter(|vote| vote.choice == Choice::Reject).count();
     }
     assert_eq!(states.len(), 8, "{states:?}");
     assert!(states.values().all(|count| *count >= 8), "{states:?}");
     assert!(approved > 250, "{approved} were approved");
+    assert!(reminders > 100, "{reminders} were told");
     assert!(faults > 100 && rejections > 50, "{faults} faults, {rejections} rejections");
 }
 
@@ -252,11 +279,25 @@ fn verdicts(opinions: &[RuleOpinion]) -> impl Iterator<Item = &Verdict> {
 }
 
 fn any_fault(opinions: &[RuleOpinion]) -> bool {
-    let unknown = |kind: &String| !KNOWN_OBLIGATIONS.contains(&kind.as_str());
+    let (rule, policy) = ("r".parse().unwrap(), "p".parse().unwrap());
+    let unmet = |one: &Obligation| {
+        !KNOWN_OBLIGATIONS.contains(&one.kind.as_str()) || Notice::read(&rule, &policy, &one.params).is_err()
+    };
     opinions.iter().flat_map(|rule| &rule.opinions).any(|opinion| match &opinion.answer {
         Answer::Fault(_) => true,
-        Answer::Verdict(verdict) => verdict.obligations.iter().any(|one| one.critical && unknown(&one.kind)),
+        Answer::Verdict(verdict) => verdict.obligations.iter().any(|one| one.critical && unmet(one)),
     })
+}
+
+/// The same without what is to be done.
+fn unobliged(rule: &RuleOpinion) -> RuleOpinion {
+    let mut rule = rule.clone();
+    for opinion in &mut rule.opinions {
+        if let Answer::Verdict(verdict) = &mut opinion.answer {
+            verdict.obligations.clear();
+        }
+    }
+    rule
 }
 
 fn same_but_for_revision(one: &Request, other: &Request) -> bool {

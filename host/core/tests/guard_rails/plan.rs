@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use quorate_core::Timestamp;
 use quorate_core::decision::Answer;
+use quorate_core::notice::NOTIFY;
 use quorate_core::verdict::{
     Audience, Fault, FaultCode, Finding, Obligation, Outcome, Requirement, Verdict, Way,
 };
@@ -175,10 +176,14 @@ fn audience() -> impl Strategy<Value = Audience> {
 }
 
 fn obligation() -> impl Strategy<Value = Option<Obligation>> {
-    let one = any::<bool>().prop_map(|critical| Obligation {
-        kind: "shred".to_owned(),
-        params: "{}".to_owned(),
+    let unknown = Just(("shred", "{}".to_owned()));
+    let senseless = Just((NOTIFY, "{}".to_owned()));
+    let notice = (0..3).prop_map(|nth| (NOTIFY, format!(r#"{{"id":"n{nth}","message":"look"}}"#)));
+    let one = prop_oneof![2 => unknown, 1 => senseless, 6 => notice];
+    let one = (one, any::<bool>()).prop_map(|((kind, params), critical)| Obligation {
+        kind: kind.to_owned(),
+        params,
         critical,
     });
-    prop::option::weighted(0.12, one)
+    prop::option::weighted(0.3, one)
 }

@@ -10,6 +10,7 @@ mod ledger;
 mod policies;
 mod quorum;
 mod refusals;
+mod reminders;
 mod rules;
 mod time;
 mod votes;

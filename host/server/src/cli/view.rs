@@ -56,6 +56,9 @@ pub(super) struct Request {
     /// What policies want people to know.
     #[serde(default)]
     pub(super) findings: Vec<Finding>,
+    /// What policies had people told.
+    #[serde(default)]
+    pub(super) reminders: Vec<Reminder>,
     /// The rules and policies that take part.
     #[serde(default)]
     pub(super) rules: Vec<RuleUsed>,
@@ -179,6 +182,23 @@ pub(super) struct Finding {
     /// Where in a config.
     #[serde(default)]
     pub(super) path: Option<String>,
+}
+
+/// What a policy had people told.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct Reminder {
+    /// When.
+    pub(super) at: Timestamp,
+    /// For people.
+    pub(super) message: String,
+    /// The policy.
+    pub(super) policy: String,
+    /// Everybody in any of these groups is meant.
+    #[serde(default)]
+    pub(super) groups: Vec<String>,
+    /// These people are meant.
+    #[serde(default)]
+    pub(super) users: Vec<String>,
 }
 
 /// A rule that takes part.

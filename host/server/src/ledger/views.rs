@@ -14,7 +14,7 @@ use super::seal::{int, micros, micros_up, number};
 
 /// Counts up whenever the tables below, or what a view looks like in JSON, change:
 /// then all of them are made anew when the ledger is opened.
-pub(super) const VERSION: i64 = 6;
+pub(super) const VERSION: i64 = 7;
 
 /// All of them.
 pub(super) const NAMES: [&str; 3] = ["views", "requests", "sessions"];

@@ -220,6 +220,8 @@ impl Lifecycle {
             || request.asked.requester == user.id
             || request.votes.iter().any(|vote| vote.voter.id == user.id)
             || asked.is_some_and(|said| said.voters.includes(&person) || said.forcers.includes(&person))
+            // Whoever was told of it can look what it is.
+            || request.reminders.iter().any(|one| one.notice.people.includes(&person))
     }
 
     /// Whether `user` may see the resource: whoever reads everything, and whoever some rule or

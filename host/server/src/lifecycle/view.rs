@@ -8,7 +8,8 @@ mod waiting;
 
 use quorate_core::Timestamp;
 use quorate_core::input::{Choice, Principal, Vote};
-use quorate_core::request::{Access, Request, State};
+use quorate_core::notice::Notice;
+use quorate_core::request::{Access, Reminder, Request, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -62,6 +63,8 @@ pub struct RequestView {
     pub faults: Vec<FaultView>,
     /// What the policies tell people.
     pub findings: Vec<FindingView>,
+    /// What policies had people told about it, in that order.
+    pub reminders: Vec<ReminderView>,
     /// The rules and policy versions that decided last.
     pub rules: Vec<RuleView>,
     /// How it was approved.
@@ -131,6 +134,34 @@ pub struct FindingView {
     pub message: String,
     /// Where in the config, as a JSON pointer.
     pub path: Option<String>,
+}
+
+/// What a policy had people told.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ReminderView {
+    /// When.
+    #[schema(value_type = String)]
+    pub at: Timestamp,
+    /// What, and whom.
+    #[serde(flatten)]
+    pub notice: NoticeView,
+}
+
+/// Something that a policy wants people to be told.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct NoticeView {
+    /// Its name within the request, the rule and the policy.
+    pub id: String,
+    /// For people to read.
+    pub message: String,
+    /// Everybody in any of these groups is meant. No groups and no users: those who can still vote.
+    pub groups: Vec<String>,
+    /// These people are meant.
+    pub users: Vec<String>,
+    /// Under which rule.
+    pub rule: String,
+    /// Which policy says it.
+    pub policy: String,
 }
 
 /// A rule that took part in a decision.
@@ -210,6 +241,7 @@ impl Inner {
             faults: faults.map(FaultView::of).collect(),
             findings: decision
                 .map_or_else(Vec::new, |one| one.findings.iter().map(FindingView::of).collect()),
+            reminders: request.reminders.iter().map(ReminderView::of).collect(),
             rules: decision.map_or_else(Vec::new, |one| one.rules.iter().map(RuleView::of).collect()),
             approval: approval(&request.state),
             ended: ended(request),
@@ -257,6 +289,26 @@ impl FindingView {
             code: one.finding.code.clone(),
             message: one.finding.message.clone(),
             path: one.finding.path.clone(),
+        }
+    }
+}
+
+impl ReminderView {
+    fn of(one: &Reminder) -> Self {
+        Self { at: one.at, notice: NoticeView::of(&one.notice) }
+    }
+}
+
+impl NoticeView {
+    /// A notice as people see it.
+    pub fn of(one: &Notice) -> Self {
+        Self {
+            id: one.id.to_string(),
+            message: one.message.clone(),
+            groups: one.people.groups.clone(),
+            users: one.people.users.clone(),
+            rule: one.rule.to_string(),
+            policy: one.policy.to_string(),
         }
     }
 }

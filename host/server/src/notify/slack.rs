@@ -8,14 +8,17 @@
 use std::collections::BTreeMap;
 
 use quorate_core::channel::{Channel, ChannelKind, EventType};
-use quorate_core::ids::{Digest, RequestId};
+use quorate_core::entry::Happened;
+use quorate_core::ids::Digest;
+use quorate_core::notice::Notice;
 use quorate_core::request::{Request, State};
 use quorate_core::user::User;
+use quorate_core::verdict::Audience;
 
-use super::{Notifier, Undelivered};
+use super::{News, Notifier, Undelivered};
 use crate::ledger::Copy;
 use crate::lifecycle::{Error, RequestView};
-use crate::slack::{Content, Slack, Trouble, content, test};
+use crate::slack::{Content, Slack, Trouble, content, reminder, test};
 
 /// How far apart the clocks of Slack and of the gateway may be, in seconds.
 const CLOCKS_APART: i64 = 3600;
@@ -37,62 +40,108 @@ impl Trouble {
     }
 }
 
-/// What there is to show of a request, and where.
+/// What there is to show of a request.
 struct Messages<'a> {
     slack: &'a Slack,
     channel: &'a Channel,
     request: &'a Request,
+    /// The entry that has people reminded; none: it is the request as it is.
+    reminder: Option<u64>,
     content: Content,
     /// The digest of the content.
     shows: Digest,
 }
 
+impl<'a> Messages<'a> {
+    fn of(slack: &'a Slack, channel: &'a Channel, request: &'a Request, content: Content) -> Self {
+        let shows = Digest::of_parts([content.text.as_bytes(), content.blocks.to_string().as_bytes()]);
+        Self { slack, channel, request, reminder: None, content, shows }
+    }
+
+    /// What the message in a conversation is known by to us.
+    fn place(&self, conversation: &str) -> String {
+        match self.reminder {
+            None => conversation.to_owned(),
+            Some(entry) => format!("{conversation} {entry}"),
+        }
+    }
+
+    /// What a message carries, so that it is found again.
+    fn carries(&self) -> String {
+        let Self { channel, request, reminder, .. } = self;
+        match reminder {
+            None => format!("{}/{}", channel.name, request.id),
+            Some(entry) => format!("{}/{}/{entry}", channel.name, request.id),
+        }
+    }
+}
+
 impl Notifier {
-    /// Brings every message about a request up to date, and posts those that are missing.
+    /// Brings every message about a request up to date, and posts those that are missing. Where
+    /// people are to be reminded, they get a message of its own: one that changes is not noticed.
     pub(super) async fn tell_slack(
         &self,
         channel: &Channel,
-        id: &RequestId,
+        news: &News,
     ) -> Result<Result<(), Undelivered>, Error> {
         let ledger = self.lifecycle.ledger();
         let Some(slack) = &self.slack else { return Ok(Err(no_app())) };
+        let id = &news.delivery.request;
         let Some(request) = ledger.request(id)? else { return Ok(Ok(())) };
         let view = self.lifecycle.view(&request)?;
         let is_pending = matches!(request.state, State::Pending);
         let page_only = is_pending && self.lifecycle.page_only(&request)?.is_some();
-        let content = content(&view, page_only);
-        let shows = Digest::of_parts([content.text.as_bytes(), content.blocks.to_string().as_bytes()]);
-        let messages = Messages { slack, channel, request: &request, content, shows };
+        let messages = Messages::of(slack, channel, &request, content(&view, page_only));
+        let copies = ledger.copies(&channel.name, id)?.into_iter().map(|copy| copy.place);
+        let there = copies.filter(|place| !place.contains(' ')).collect();
+        let people = self.people(channel, &request, &view, None)?;
+        let told = self.tell_all(&messages, there, &people).await?;
+        let (Ok(()), Happened::RequestReminded { notice }) = (&told, &news.sealed.entry.happened) else {
+            return Ok(told.map_err(Undelivered::from));
+        };
+        let people = self.people(channel, &request, &view, Some(notice))?;
+        let content = reminder(&view, &notice.message);
+        let reminder =
+            Messages { reminder: Some(news.sealed.seq), ..Messages::of(slack, channel, &request, content) };
+        Ok(self.tell_all(&reminder, Vec::new(), &people).await?.map_err(Undelivered::from))
+    }
 
+    /// Brings the messages in these conversations up to date, and posts them where these people and
+    /// the channel's own conversation have none.
+    async fn tell_all(
+        &self,
+        messages: &Messages<'_>,
+        there: Vec<String>,
+        people: &[User],
+    ) -> Result<Result<(), Trouble>, Error> {
         // Each conversation, and whether one where nothing can be posted is a failure.
-        let copies = ledger.copies(&channel.name, id)?;
-        let mut places: BTreeMap<String, bool> = copies.into_iter().map(|copy| (copy.place, false)).collect();
-        for person in self.people(channel, &request, &view)? {
+        let mut places: BTreeMap<String, bool> = there.into_iter().map(|place| (place, false)).collect();
+        for person in people {
             let Some(in_slack) = &person.slack else { continue };
-            match slack.conversation_with(in_slack).await {
+            match messages.slack.conversation_with(in_slack).await {
                 Ok(conversation) => drop(places.insert(conversation, false)),
-                Err(trouble) if trouble.is_general() => return Ok(Err(trouble.into())),
+                Err(trouble) if trouble.is_general() => return Ok(Err(trouble)),
                 // It will not go better another time, and is nobody else's trouble.
                 Err(trouble) => {
                     tracing::warn!(user = %person.id, why = trouble.why, "somebody cannot be told in Slack");
                 }
             }
         }
-        if let ChannelKind::Slack { conversation: Some(conversation) } = &channel.kind {
+        if let ChannelKind::Slack { conversation: Some(conversation) } = &messages.channel.kind {
             places.insert(conversation.clone(), true);
         }
         let mut failed = None;
         for (conversation, is_own) in places {
-            match self.bring(&messages, &conversation).await? {
+            match self.bring(messages, &conversation).await? {
                 Ok(()) => {}
-                Err(trouble) if trouble.is_general() => return Ok(Err(trouble.into())),
+                Err(trouble) if trouble.is_general() => return Ok(Err(trouble)),
                 Err(trouble) if is_own => failed = Some(trouble),
                 Err(trouble) => {
                     tracing::warn!(conversation, why = trouble.why, "a message in Slack stays as it is");
                 }
             }
         }
-        Ok(failed.map_or(Ok(()), |trouble| Err(trouble.into())))
+        Ok(failed.map_or(Ok(()), Err))
     }
 
     /// Sends a message about nothing, to the channel's own conversation; where it has none, asks
@@ -106,8 +155,15 @@ impl Notifier {
         Ok(())
     }
 
-    /// Who is told of it alone: while it waits, who subscribed and can vote; then, the requester.
-    fn people(&self, channel: &Channel, request: &Request, view: &RequestView) -> Result<Vec<User>, Error> {
+    /// Who is told of it alone: while it waits, who subscribed and can vote; then, the requester. Of
+    /// a notice that names people those who subscribed.
+    fn people(
+        &self,
+        channel: &Channel,
+        request: &Request,
+        view: &RequestView,
+        notice: Option<&Notice>,
+    ) -> Result<Vec<User>, Error> {
         let ledger = self.lifecycle.ledger();
         let resource = ledger.resource(&request.asked.resource)?;
         let hears = |one: &Channel| {
@@ -119,6 +175,11 @@ impl Notifier {
             return Ok(Vec::new());
         }
         let users = ledger.users()?;
+        let names_some = |people: &&Audience| !(people.groups.is_empty() && people.users.is_empty());
+        if let Some(people) = notice.map(|notice| &notice.people).filter(names_some) {
+            let named = |user: &User| people.includes(&user.principal()) && user.hears_of(&[]);
+            return Ok(users.into_iter().filter(named).collect());
+        }
         let (true, Some(decision)) = (matches!(request.state, State::Pending), request.decision.as_deref())
         else {
             return Ok(users.into_iter().filter(|user| user.id == request.asked.requester).collect());
@@ -137,14 +198,14 @@ impl Notifier {
     }
 
     /// Brings the message in one conversation up to date, or posts it.
-    async fn bring(&self, messages: &Messages<'_>, place: &str) -> Result<Result<(), Trouble>, Error> {
-        let Messages { slack, channel, request, content, shows } = messages;
+    async fn bring(&self, messages: &Messages<'_>, conversation: &str) -> Result<Result<(), Trouble>, Error> {
+        let Messages { slack, channel, request, content, shows, .. } = messages;
         let ledger = self.lifecycle.ledger();
+        let (place, carries) = (messages.place(conversation), messages.carries());
         let note = async |message: Option<String>, shows: Option<Digest>| {
-            let copy = Copy { place: place.to_owned(), message, shows };
+            let copy = Copy { place: place.clone(), message, shows };
             ledger.note_copy(&channel.name, &request.id, copy, self.clock.now()).await
         };
-        let carries = format!("{}/{}", channel.name, request.id);
         let copies = ledger.copies(&channel.name, &request.id)?;
         let there = copies.into_iter().find(|copy| copy.place == place);
         let message = match there {
@@ -154,7 +215,7 @@ impl Notifier {
             Some(Copy { message: Some(message), .. }) => Some(message),
             Some(Copy { message: None, .. }) => {
                 let since = request.asked.submitted_at.as_second().saturating_sub(CLOCKS_APART);
-                match slack.api.find(place, &carries, since).await {
+                match slack.api.find(conversation, &carries, since).await {
                     Ok(found) => found,
                     Err(trouble) => return Ok(Err(trouble)),
                 }
@@ -165,8 +226,8 @@ impl Notifier {
             }
         };
         let told = match &message {
-            Some(message) => slack.api.update(place, message, content).await.map(|()| message.clone()),
-            None => slack.api.post(place, content, &carries).await,
+            Some(message) => slack.api.update(conversation, message, content).await.map(|()| message.clone()),
+            None => slack.api.post(conversation, content, &carries).await,
         };
         match told {
             Ok(message) => note(Some(message), Some(*shows)).await?,
@@ -174,7 +235,7 @@ impl Notifier {
             Err(trouble)
                 if trouble.code.is_some() && (message.is_none() || trouble.is("message_not_found")) =>
             {
-                ledger.forget_copy(&channel.name, &request.id, place).await?;
+                ledger.forget_copy(&channel.name, &request.id, &place).await?;
                 return Ok(if message.is_none() { Err(trouble) } else { Ok(()) });
             }
             Err(trouble) => return Ok(Err(trouble)),

@@ -7,13 +7,14 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use quorate_core::Timestamp;
+use quorate_core::entry::Happened;
 use quorate_core::ids::{ChannelName, Digest};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
 use sha2::Sha256;
 
 use super::News;
-use crate::lifecycle::ChannelKeys;
+use crate::lifecycle::{ChannelKeys, NoticeView};
 use crate::random::{self, NoRandomness};
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
@@ -33,7 +34,7 @@ impl Message {
         // The same for every attempt, and for no other entry of no other ledger.
         let parts = [delivery.channel.as_str().as_bytes(), sealed.digest.as_bytes().as_slice()];
         let id = format!("msg_{}", &Digest::of_parts(parts).to_string()[..32]);
-        let body = json!({
+        let mut body = json!({
             "type": delivery.event,
             "timestamp": sealed.entry.at,
             "data": {
@@ -42,6 +43,9 @@ impl Message {
                 "request": request,
             },
         });
+        if let Happened::RequestReminded { notice } = &sealed.entry.happened {
+            body["data"]["notice"] = serde_json::to_value(NoticeView::of(notice))?;
+        }
         Ok(Self { id, body: serde_json::to_string(&body)? })
     }
 

@@ -64,6 +64,24 @@ pub fn content(request: &RequestView, page_only: bool) -> Content {
     }
 }
 
+/// What people are to be told about a request besides, as a policy says.
+pub fn reminder(request: &RequestView, message: &str) -> Content {
+    let about = format!("{}, {}", title(request), request.state);
+    Content {
+        text: fallback(&format!("{message} ({about})")),
+        blocks: json!([
+            {
+                "type": "rich_text",
+                "elements": [
+                    labelled("Reminder", &cut(message, WORDS_CHARS_MAX)),
+                    labelled("About", &about),
+                ],
+            },
+            { "type": "actions", "block_id": "decide", "elements": [link("Open", request)] },
+        ]),
+    }
+}
+
 /// A message about nothing, to see whether it arrives.
 pub fn test() -> Content {
     let text = "Quorate reaches this conversation: requests for access will be told of here.";

@@ -24,8 +24,9 @@ impl Line {
     pub(super) fn of(entry: &Entry) -> Self {
         let (what, detail) = words(&entry.happened);
         // Whoever had them asked says nothing by that.
-        let by = match entry.happened {
+        let by = match &entry.happened {
             Happened::RequestDecided { .. } => "the policies".to_owned(),
+            Happened::RequestReminded { notice } => format!("policy {}", notice.policy),
             _ => entry.by.to_string(),
         };
         Self { at: entry.at, by, what, detail }
@@ -57,6 +58,9 @@ fn words(happened: &Happened) -> (String, String) {
                 .iter()
                 .flat_map(|rule| rule.policies.iter().map(|one| format!("{} {}", one.policy, one.said)));
             said("were asked", rules.collect::<Vec<_>>().join(", "))
+        }
+        Happened::RequestReminded { notice } => {
+            said(&format!("told {}", notice.whom()), notice.message.clone())
         }
         Happened::RequestApproved { approval, grant } => {
             said("approved it", format!("by {}, until {:.0}", approval.by(), grant.until))

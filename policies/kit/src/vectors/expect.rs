@@ -1,5 +1,6 @@
 //! What a case expects of a verdict, and how the two differ.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
@@ -10,7 +11,7 @@ use super::case::Happens;
 use super::span::Span;
 use super::story::{plain, refusal};
 use crate::verdict::WARNING;
-use crate::{Audience, Finding, Instant, Outcome, Requirement, Verdict, Way};
+use crate::{Audience, Finding, Instant, Obligation, Outcome, Requirement, Verdict, Way};
 
 /// What is expected; what is left out may be anything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct Expect {
     pub findings: Option<Vec<String>>,
     /// The kinds of all obligations, in any order.
     pub obligations: Option<Vec<String>>,
+    /// The ids of all that people are to be told, each with those who are meant.
+    pub notices: Option<BTreeMap<String, People>>,
     /// How long from now the policy wants to be asked again.
     pub revisit_after: Option<Maybe>,
 }
@@ -157,6 +160,10 @@ impl Expect {
             if let Some(expected) = expected {
                 compare(&mut found, what, &Names::of(expected.iter().cloned()), &got, || json!(got.0));
             }
+        }
+        if let Some(notices) = &self.notices {
+            let now = Notices::of(&verdict.obligations);
+            compare(&mut found, "notices", &Notices::expected(notices), &now, || now.as_written());
         }
         if let Some(revisit) = self.revisit_after {
             let after = Maybe(verdict.revisit_at.map(|at| Span(at.saturating_sub(now) / 1000)));
@@ -297,6 +304,55 @@ impl fmt::Display for People {
     }
 }
 
+/// What people are to be told: ids, and those who are meant.
+#[derive(PartialEq, Eq)]
+struct Notices(Vec<(String, People)>);
+
+impl Notices {
+    fn expected(notices: &BTreeMap<String, People>) -> Self {
+        Self(notices.iter().map(|(id, people)| (id.clone(), people.clone().sorted())).collect())
+    }
+
+    fn of(obligations: &[Obligation]) -> Self {
+        let mut notices: Vec<_> = obligations.iter().filter_map(Self::read).collect();
+        notices.sort_by(|(one, _), (other, _)| one.cmp(other));
+        // Said again, it is not told again.
+        notices.dedup_by(|(one, _), (other, _)| one == other);
+        Self(notices)
+    }
+
+    fn read(obligation: &Obligation) -> Option<(String, People)> {
+        if obligation.kind != "notify" {
+            return None;
+        }
+        let params: Value = serde_json::from_str(&obligation.params).unwrap_or_default();
+        let names = |part: &str| -> Vec<String> {
+            let names = params[part].as_array().into_iter().flatten();
+            names.filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let id = params["id"].as_str().unwrap_or("one without an id").to_owned();
+        Some((id, People { groups: names("groups"), users: names("users") }.sorted()))
+    }
+
+    fn as_written(&self) -> Value {
+        let notices = self.0.iter().map(|(id, people)| (id.clone(), people.as_written().into()));
+        Value::Object(notices.collect())
+    }
+}
+
+impl fmt::Display for Notices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("none");
+        }
+        let notices = self.0.iter().map(|(id, people)| {
+            let id = plain(id);
+            if *people == People::default() { id } else { format!("{id} for {people}") }
+        });
+        f.write_str(&notices.collect::<Vec<_>>().join("; "))
+    }
+}
+
 /// The ways out of a wait, in a fixed order.
 #[derive(PartialEq, Eq)]
 pub(super) struct Ways(Vec<Vec<Missing>>);
@@ -393,6 +449,7 @@ impl<'de> Deserialize<'de> for Expect {
             forcers: Option<People>,
             findings: Option<Vec<String>>,
             obligations: Option<Vec<String>>,
+            notices: Option<BTreeMap<String, People>>,
             revisit_after: Option<Maybe>,
         }
         struct Either;
@@ -419,6 +476,7 @@ impl<'de> Deserialize<'de> for Expect {
                     forcers: whole.forcers,
                     findings: whole.findings,
                     obligations: whole.obligations,
+                    notices: whole.notices,
                     revisit_after: whole.revisit_after,
                 })
             }

@@ -61,6 +61,19 @@ fn a_case_that_goes_as_expected_passes() {
 }
 
 #[test]
+fn whom_a_case_expects_to_be_told_of_what_is_said() {
+    let failure = only_failure(
+        "  - name: eve is told
+    requester: ann
+    expect: {notices: {late: {groups: [dba], users: [eve]}, again: {}}}
+",
+    );
+    let [difference] = failure.differences.as_slice() else { panic!("{failure:?}") };
+    let (expected, got) = (difference.expected.as_str(), difference.got.as_str());
+    assert_eq!((difference.what, expected, got), ("notices", "again; late for dba or user eve", "none"));
+}
+
+#[test]
 fn a_failure_reads_like_a_story_and_shows_the_difference() {
     let failure = only_failure(
         "  - name: eve is enough

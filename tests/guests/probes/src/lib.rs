@@ -69,6 +69,13 @@ pub enum Act {
     CriticalObligation,
     /// Approves with an obligation that nobody knows and that is not critical.
     Obligation,
+    /// Waits for time, wants to be asked again `times` milliseconds after it was asked for, and
+    /// from then on has people told: the parameters are `text`.
+    Remind,
+    /// Approves and has people told: the parameters are `text`.
+    Notify,
+    /// The same, and critical.
+    NotifyCritical,
     /// Approves with an obligation whose parameters are no JSON.
     BadObligation,
     /// Approves with an attribute that is no JSON.
@@ -121,6 +128,13 @@ pub fn evaluate(config: &Config, input: &Input) -> Verdict {
         Act::Echo => Verdict::approve().finding(Finding::new("echo", format!("{input:?}"))),
         Act::CriticalObligation => obliged("no-such-thing", "{}", true),
         Act::Obligation => obliged("no-such-thing", "{}", false),
+        Act::Remind => {
+            let at = input.request.submitted_at + u64::from(config.times);
+            let wait = Verdict::wait(Vec::new()).revisit_at(at);
+            if input.now < at { wait } else { wait.obligation(obligation("notify", text, false)) }
+        }
+        Act::Notify => obliged("notify", text, false),
+        Act::NotifyCritical => obliged("notify", text, true),
         Act::BadObligation => obliged("no-such-thing", "{", true),
         Act::BadAttribute => {
             let attribute = Attribute { name: "broken".to_owned(), value: "{".to_owned() };
@@ -148,7 +162,11 @@ pub fn evaluate(config: &Config, input: &Input) -> Verdict {
 }
 
 fn obliged(kind: &str, params: &str, critical: bool) -> Verdict {
-    Verdict::approve().obligation(Obligation { kind: kind.to_owned(), params: params.to_owned(), critical })
+    Verdict::approve().obligation(obligation(kind, params, critical))
+}
+
+fn obligation(kind: &str, params: &str, critical: bool) -> Obligation {
+    Obligation { kind: kind.to_owned(), params: params.to_owned(), critical }
 }
 
 /// Those that never answer.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::Args;
+use quorate_core::Timestamp;
 use quorate_core::ids::RequestId;
 use serde_json::{Value, json};
 
@@ -10,7 +11,7 @@ use super::stands;
 use crate::cli::Context;
 use crate::cli::client::{Answer, Gateway};
 use crate::cli::exit::{Ending, Failure};
-use crate::cli::view::{Request, Vote};
+use crate::cli::view::{Reminder, Request, Vote};
 use crate::cli::words;
 
 /// One request, with or without its history.
@@ -74,6 +75,9 @@ pub(super) fn page(context: &Context, answer: &Answer) -> Result<String, Failure
     for vote in &request.votes {
         let _ = writeln!(text, "{}", vote_line(vote));
     }
+    for reminder in &request.reminders {
+        let _ = writeln!(text, "{}  {}", words::time(reminder.at), told(reminder));
+    }
     Ok(text)
 }
 
@@ -103,6 +107,14 @@ fn vote_line(vote: &Vote) -> String {
     format!("{}  {}{groups} {choice}{comment}", words::time(vote.cast_at), vote.voter)
 }
 
+/// Who was told what, by which policy.
+fn told(reminder: &Reminder) -> String {
+    let Reminder { message, policy, groups, users, .. } = reminder;
+    let names: Vec<&str> = groups.iter().chain(users).map(String::as_str).collect();
+    let whom = if names.is_empty() { "those who can still vote".to_owned() } else { names.join(", ") };
+    format!("policy {policy} told {whom}: {message}")
+}
+
 fn rules(request: &Request) -> String {
     let rules = request.rules.iter().map(|rule| {
         let policies: Vec<String> =
@@ -117,14 +129,27 @@ fn timeline(entries: &Answer) -> Result<String, Failure> {
     let entries: Vec<Value> = entries.read()?;
     let lines = entries.iter().map(|sealed| {
         let entry = sealed.get("entry").unwrap_or(sealed);
+        let at: Option<Timestamp> = entry["at"].as_str().and_then(|at| at.parse().ok());
+        let when = at.map(words::time).unwrap_or_default();
+        let notice = entry.get("notice").filter(|_| entry["type"] == "request-reminded");
+        let reminder = at.zip(notice).and_then(|(at, notice)| reminder(at, notice));
+        if let Some(reminder) = reminder {
+            return format!("{when}  {}\n", told(&reminder));
+        }
         let by = entry["by"]
             .get("user")
             .map_or_else(|| format!("the {}", words::plain(&entry["by"])), words::plain);
         let what = words::plain(&entry["type"]).replace('-', " ");
-        let at = entry["at"].as_str().and_then(|at| at.parse().ok()).map(words::time).unwrap_or_default();
-        format!("{at}  {what}, by {by}\n")
+        format!("{when}  {what}, by {by}\n")
     });
     Ok(lines.collect())
+}
+
+/// A notice as an entry has it.
+fn reminder(at: Timestamp, notice: &Value) -> Option<Reminder> {
+    let mut value = notice.clone();
+    value.as_object_mut()?.insert("at".to_owned(), json!(at));
+    serde_json::from_value(value).ok()
 }
 
 #[cfg(test)]
@@ -146,14 +171,31 @@ mod tests {
     }
 
     #[test]
+    fn what_people_were_told_is_on_the_page() {
+        let mut reminded = pending();
+        reminded["reminders"] = json!([{
+            "at": "2026-11-23T10:15:00Z", "rule": "prod", "policy": "escalation", "id": "late",
+            "message": "ann still waits", "groups": [], "users": [],
+        }]);
+        let text = page(&Context::for_tests(), &Answer::of(reminded)).unwrap();
+        let line =
+            "2026-11-23 10:15:00 UTC  policy escalation told those who can still vote: ann still waits\n";
+        assert!(text.ends_with(line), "{text}");
+    }
+
+    #[test]
     fn a_timeline_says_what_happened_and_by_whom() {
         let entries = json!([
             {"seq": 1, "entry": {"at": "2026-11-23T10:00:00Z", "by": {"user": "ann"}, "type": "request-submitted"}},
             {"seq": 2, "entry": {"at": "2026-11-23T10:00:01Z", "by": "gateway", "type": "request-decided"}},
+            {"seq": 3, "entry": {"at": "2026-11-23T10:00:01Z", "by": "gateway", "type": "request-reminded", "notice": {
+                "rule": "prod", "policy": "escalation", "id": "late", "message": "please look", "groups": ["dba"], "users": ["eve"],
+            }}},
         ]);
         assert_eq!(
             timeline(&Answer::of(entries)).unwrap(),
-            "2026-11-23 10:00:00 UTC  request submitted, by ann\n2026-11-23 10:00:01 UTC  request decided, by the gateway\n"
+            "2026-11-23 10:00:00 UTC  request submitted, by ann\n2026-11-23 10:00:01 UTC  request decided, by the gateway\n\
+             2026-11-23 10:00:01 UTC  policy escalation told dba, eve: please look\n"
         );
     }
 }

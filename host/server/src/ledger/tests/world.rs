@@ -176,6 +176,7 @@ pub(super) fn approve(request: &Request, second: i64) -> Append {
         forcers: quorate_core::verdict::Audience::default(),
         revisit_at: None,
         findings: Vec::new(),
+        notices: Vec::new(),
     };
     let ruling = Ruling { decision, record: Digest::of(&record), bounds: bounds() };
     let step = request.step(Event::Decided(Box::new(ruling)), at(second)).unwrap();

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Audience, Finding, Input, Requirement, Verdict};
+use crate::{Audience, Finding, Input, Obligation, Requirement, Verdict};
 
 /// Two different people of dba; may not answer, or say that the config is odd.
 struct Two;
@@ -18,7 +18,8 @@ impl Policy for Two {
             0 => Verdict::approve().max_duration(5400),
             missing => Verdict::wait(vec![vec![Requirement::new(missing, dba.clone())]]),
         };
-        Ok(verdict.voters(dba).finding(Finding::new("counted", "counted")))
+        let told = Obligation::notify("counted", "counted", &dba);
+        Ok(verdict.voters(dba).obligation(told).finding(Finding::new("counted", "counted")))
     }
 
     fn check(&mut self, config: &str) -> Result<Vec<Finding>, String> {
@@ -108,6 +109,14 @@ fn a_map_keeps_its_keys_and_their_order() {
           missing: []
           outcome: approve
 ";
+    assert_eq!(updated(before), after);
+}
+
+#[test]
+fn who_is_told_is_written_with_what_they_are_told_of() {
+    let before = "  - {name: one, requester: ann, expect: {outcome: wait, notices: {late: {users: [bob]}, counted: {}}}}\n";
+    let after =
+        "  - {name: one, requester: ann, expect: {outcome: wait, notices: {counted: {groups: [dba]}}}}\n";
     assert_eq!(updated(before), after);
 }
 
