@@ -5,8 +5,9 @@ use quorate::config::Config;
 use quorate::slack::Declared;
 use serde_json::{Value, json};
 
-use crate::world::slack::{APP_TOKEN, Answered, BOT_TOKEN, Message, SIGNING_SECRET, Slack, TEAM};
-use crate::world::{World, quorum};
+use crate::world::slack::sdk::{slack_sdk_reads, slack_sdk_verifies};
+use crate::world::slack::{APP_TOKEN, Answered, BOT_TOKEN, Message, SIGNING_SECRET, Slack, TEAM, signature};
+use crate::world::{World, component, quorum};
 
 /// Where everybody sees it.
 pub const DBA: &str = "C0DBA";
@@ -529,6 +530,79 @@ async fn over_a_socket_it_is_all_the_same() {
     let unsigned = slack.signed(&world.url(), "/slack/commands", String::new(), world.now().as_second());
     assert_eq!(unsigned.send().await.unwrap().status(), 404);
     assert_eq!(slack.complaints(), Vec::<String>::new());
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn whom_a_policy_has_reminded_gets_a_message_of_its_own_once() {
+    let slack = Slack::start().await;
+    let mut world = world(&slack, Some(DBA)).await;
+    world.activate("escalation", component("escalation")).await.good();
+    world.person("mia", &["managers"]).await;
+    let config =
+        json!({ "groups": ["dba"], "escalate_to": ["managers"], "after": "15m", "remind_after": "5m" });
+    let policies = json!([{ "policy": "escalation", "config": config }]);
+    resource(&world, "staging", policies, json!({})).await;
+    for who in ["bob", "mia"] {
+        bind(&slack, &world, who).await;
+        types(&slack, &world, who, "subscribe").await;
+    }
+    world.ask("ann", "staging", "1h").await.good();
+    slack.until("bob's", |slack| slack.direct(&in_slack("bob")).first().cloned()).await;
+    world.clock.advance(300);
+    let reminded =
+        slack.until("bob's reminder", |slack| slack.direct(&in_slack("bob")).get(1).cloned()).await;
+    assert!(reminded.seen().contains("Reminder: "), "{}", reminded.seen());
+    assert_eq!(slack.direct(&in_slack("mia")).len(), 0);
+    world.clock.advance(600);
+    let reached =
+        slack.until("mia's", |slack| Some(slack.direct(&in_slack("mia"))).filter(|all| all.len() == 2)).await;
+    let seen: Vec<String> = reached.iter().map(Message::seen).collect();
+    assert!(seen.iter().any(|one| one.contains("Approve")), "{seen:?}");
+    assert!(seen.iter().any(|one| one.contains("Reminder: ")), "{seen:?}");
+    quiet(&world).await;
+    assert_eq!((slack.direct(&in_slack("bob")).len(), slack.messages(DBA).len()), (2, 3));
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn needs_slack_sdk_what_is_posted_is_what_slacks_own_library_reads_and_what_it_signs_is_believed() {
+    let slack = Slack::start().await;
+    let world = world(&slack, Some(DBA)).await;
+    bind(&slack, &world, "bob").await;
+    let asked = json!({ "resource": "prod", "duration": "1h", "reason": "<b> & \"quotes\" ".repeat(50) });
+    let id = world.post("ann", "requests", asked).await.good().id();
+    let message = shows(&slack, DBA, "PENDING").await;
+    clicks(&slack, &world, "bob", &message, "reject").await;
+    let form = slack.until("the form", |slack| slack.views(&in_slack("bob")).pop()).await;
+    world.ask_command("ann", "prod", "select 1;\nselect 2;").await.good();
+    shows(&slack, DBA, "select 2;").await;
+    world.reject("bob", &id).await.good();
+    shows(&slack, DBA, "REJECTED").await;
+    let mut posted = vec![form.view["blocks"].clone()];
+    for message in slack.messages(DBA) {
+        posted.extend(message.earlier.into_iter().map(|version| json!(version.blocks)));
+        posted.push(json!(message.blocks));
+    }
+    assert!(posted.len() >= 4);
+    for blocks in posted {
+        assert_eq!(slack_sdk_reads(&blocks).await.as_ref(), Ok(&blocks));
+    }
+
+    // The library and the gateway agree on what Slack signed.
+    let typed = slack.commanding(&in_slack("bob"), DBA, "list");
+    let (body, now) = (typed.body(), world.now().as_second());
+    for (at, altered) in [(now, false), (now - 299, false), (now - 301, false), (now, true)] {
+        let (signature, mut sent) = (signature(at, &body), body.clone());
+        if altered {
+            sent = sent.replace("U0BOB", "U0SAM");
+        }
+        let theirs = slack_sdk_verifies(&sent, at, &signature, now).await;
+        let mut request = slack.signed(&world.url(), typed.path, sent, at).build().unwrap();
+        request.headers_mut().insert("x-slack-signature", signature.parse().unwrap());
+        let ours = reqwest::Client::new().execute(request).await.unwrap().status();
+        assert_eq!((ours == 200, ours == 401), (theirs, !theirs), "{at} {altered}");
+    }
     world.finish().await;
 }
 

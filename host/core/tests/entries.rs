@@ -10,7 +10,7 @@ use quorate_core::entry::{Entry, Happened};
 use serde_json::Value;
 
 /// Every kind of entry there is.
-const KINDS: [&str; 36] = [
+const KINDS: [&str; 40] = [
     "account-bound",
     "activation-carried-out",
     "channel-removed",
@@ -42,8 +42,12 @@ const KINDS: [&str; 36] = [
     "session-ended",
     "session-opened",
     "shadow-difference-accepted",
+    "slack-bound",
+    "slack-unbound",
+    "subscribed",
     "token-issued",
     "token-revoked",
+    "unsubscribed",
     "user-saved",
     "vote-cast",
     "vote-refused",
