@@ -15,6 +15,10 @@ run *args:
 test *args:
     tests/run {{args}}
 
+# Two hours in which nobody can be told of ten thousand events, in simulated time
+outage:
+    QUORATE_OUTAGE_EVENTS=10000 cargo test --workspace --test e2e -- suites::outage
+
 # A picture of every page, light and dark, wide and narrow
 screenshots:
     cargo test --workspace --test screenshots

@@ -29,6 +29,7 @@ mod suites {
     mod kill;
     mod oidc;
     mod operations;
+    mod outage;
     mod policy_changes;
     mod program;
     mod reach;

@@ -5,8 +5,10 @@ use quorate::config::Config;
 use quorate::slack::Declared;
 use serde_json::{Value, json};
 
+use crate::world::slack::answers::Answered;
+use crate::world::slack::people::signature;
 use crate::world::slack::sdk::{slack_sdk_reads, slack_sdk_verifies};
-use crate::world::slack::{APP_TOKEN, Answered, BOT_TOKEN, Message, SIGNING_SECRET, Slack, TEAM, signature};
+use crate::world::slack::{APP_TOKEN, BOT_TOKEN, Message, SIGNING_SECRET, Slack, TEAM};
 use crate::world::{World, component, quorum};
 
 /// Where everybody sees it.
@@ -579,7 +581,7 @@ async fn needs_slack_sdk_what_is_posted_is_what_slacks_own_library_reads_and_wha
     shows(&slack, DBA, "select 2;").await;
     world.reject("bob", &id).await.good();
     shows(&slack, DBA, "REJECTED").await;
-    let mut posted = vec![form.view["blocks"].clone()];
+    let mut posted = vec![form.given["blocks"].clone()];
     for message in slack.messages(DBA) {
         posted.extend(message.earlier.into_iter().map(|version| json!(version.blocks)));
         posted.push(json!(message.blocks));

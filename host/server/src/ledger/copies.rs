@@ -8,6 +8,7 @@ use quorate_core::Timestamp;
 use quorate_core::ids::{ChannelName, Digest, RequestId};
 use rusqlite::{Connection, params};
 
+use super::deliveries::time;
 use super::read::{ReadError, Reader, parse};
 use super::seal::micros;
 use super::{AppendError, Ledger};
@@ -20,10 +21,10 @@ CREATE TABLE copies (
     place TEXT NOT NULL,                   -- the conversation that it is in
     message TEXT,                          -- what it is called there; null: it may be there
     shows TEXT,                            -- the digest of what it shows; null: that may be anything
-    touched INTEGER NOT NULL,
+    noted INTEGER NOT NULL,
     PRIMARY KEY (channel, request, place)
 ) STRICT;
-CREATE INDEX copies_touched ON copies (touched);
+CREATE INDEX copies_noted ON copies (noted);
 ";
 
 /// How long a copy that nothing happens to is known, in days: longer than any access lasts.
@@ -38,6 +39,8 @@ pub struct Copy {
     pub message: Option<String>,
     /// The digest of what it shows; none: that is not known.
     pub shows: Option<Digest>,
+    /// Since when that is so.
+    pub noted_at: Timestamp,
 }
 
 impl Ledger {
@@ -47,19 +50,18 @@ impl Ledger {
         channel: &ChannelName,
         request: &RequestId,
         copy: Copy,
-        now: Timestamp,
     ) -> Result<(), AppendError> {
         let (channel, request) = (channel.clone(), request.clone());
         self.beside(move |connection| {
-            let Copy { place, message, shows } = copy;
+            let Copy { place, message, shows, noted_at } = copy;
             let shows = shows.map(|digest| digest.to_string());
             connection.execute(
-                "INSERT OR REPLACE INTO copies (channel, request, place, message, shows, touched)
+                "INSERT OR REPLACE INTO copies (channel, request, place, message, shows, noted)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![channel.as_str(), request.as_str(), place, message, shows, micros(now)],
+                params![channel.as_str(), request.as_str(), place, message, shows, micros(noted_at)],
             )?;
-            let old = micros(now).saturating_sub(DAYS_KEPT * 24 * 3600 * 1_000_000);
-            connection.execute("DELETE FROM copies WHERE touched < ?1", [old])?;
+            let old = micros(noted_at).saturating_sub(DAYS_KEPT * 24 * 3600 * 1_000_000);
+            connection.execute("DELETE FROM copies WHERE noted < ?1", [old])?;
             Ok(())
         })
         .await
@@ -87,13 +89,14 @@ impl Ledger {
 impl Reader {
     /// The copies that a channel has of a request.
     pub fn copies(&self, channel: &ChannelName, request: &RequestId) -> Result<Vec<Copy>, ReadError> {
-        let sql =
-            "SELECT place, message, shows FROM copies WHERE channel = ?1 AND request = ?2 ORDER BY place";
+        let sql = "SELECT place, message, shows, noted FROM copies
+                   WHERE channel = ?1 AND request = ?2 ORDER BY place";
         let rows = self.rows(sql, [channel.as_str(), request.as_str()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get::<_, Option<String>>(2)?))
+            let noted_at = time(row, 3)?.unwrap_or(Timestamp::UNIX_EPOCH);
+            Ok((row.get(0)?, row.get(1)?, row.get::<_, Option<String>>(2)?, noted_at))
         })?;
-        let copies = rows.into_iter().map(|(place, message, shows)| {
-            Ok(Copy { place, message, shows: shows.map(|text| parse(&text)).transpose()? })
+        let copies = rows.into_iter().map(|(place, message, shows, noted_at)| {
+            Ok(Copy { place, message, shows: shows.map(|text| parse(&text)).transpose()?, noted_at })
         });
         copies.collect()
     }

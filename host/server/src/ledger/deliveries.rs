@@ -384,7 +384,7 @@ impl Plain {
     }
 }
 
-fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
     let micros: Option<i64> = row.get(column)?;
     Ok(micros.and_then(|micros| Timestamp::from_microsecond(micros).ok()))
 }

@@ -20,8 +20,9 @@ use crate::ledger::Copy;
 use crate::lifecycle::{Error, RequestView};
 use crate::slack::{Content, Slack, Trouble, content, reminder, test};
 
-/// How far apart the clocks of Slack and of the gateway may be, in seconds.
-const CLOCKS_APART: i64 = 3600;
+/// How far apart the clocks of Slack and of the gateway may be, in seconds, with the time that Slack
+/// may take to answer.
+const CLOCKS_APART: i64 = 300;
 
 impl From<Trouble> for Undelivered {
     fn from(trouble: Trouble) -> Self {
@@ -203,8 +204,8 @@ impl Notifier {
         let ledger = self.lifecycle.ledger();
         let (place, carries) = (messages.place(conversation), messages.carries());
         let note = async |message: Option<String>, shows: Option<Digest>| {
-            let copy = Copy { place: place.clone(), message, shows };
-            ledger.note_copy(&channel.name, &request.id, copy, self.clock.now()).await
+            let copy = Copy { place: place.clone(), message, shows, noted_at: self.clock.now() };
+            ledger.note_copy(&channel.name, &request.id, copy).await
         };
         let copies = ledger.copies(&channel.name, &request.id)?;
         let there = copies.into_iter().find(|copy| copy.place == place);
@@ -213,18 +214,19 @@ impl Notifier {
                 return Ok(Ok(()));
             }
             Some(Copy { message: Some(message), .. }) => Some(message),
-            Some(Copy { message: None, .. }) => {
-                let since = request.asked.submitted_at.as_second().saturating_sub(CLOCKS_APART);
-                match slack.api.find(conversation, &carries, since).await {
+            Some(Copy { message: None, noted_at, .. }) => {
+                let tried = noted_at.as_second();
+                let window = (tried - CLOCKS_APART, tried + CLOCKS_APART);
+                match slack.api.find(conversation, &carries, window).await {
                     Ok(found) => found,
                     Err(trouble) => return Ok(Err(trouble)),
                 }
             }
-            None => {
-                note(None, None).await?;
-                None
-            }
+            None => None,
         };
+        if message.is_none() {
+            note(None, None).await?;
+        }
         let told = match &message {
             Some(message) => slack.api.update(conversation, message, content).await.map(|()| message.clone()),
             None => slack.api.post(conversation, content, &carries).await,

@@ -110,14 +110,21 @@ impl Api {
         self.ask("chat.update", &body).await.map(drop)
     }
 
-    /// What a message is called that was posted as `copy` since then, in seconds; none where there
-    /// is none.
-    pub async fn find(&self, place: &str, copy: &str, since: i64) -> Result<Option<String>, Trouble> {
-        let (since, limit, mut cursor) = (since.to_string(), HISTORY_PAGE.to_string(), String::new());
+    /// What a message is called that was posted as `copy` between the two times, in seconds since the
+    /// Unix epoch; none where there is none.
+    pub async fn find(
+        &self,
+        place: &str,
+        copy: &str,
+        (from, to): (i64, i64),
+    ) -> Result<Option<String>, Trouble> {
+        let (from, to, limit) = (from.to_string(), to.to_string(), HISTORY_PAGE.to_string());
+        let mut cursor = String::new();
         for _ in 0..HISTORY_PAGES_MAX {
             let mut asked = vec![
                 ("channel", place),
-                ("oldest", since.as_str()),
+                ("oldest", from.as_str()),
+                ("latest", to.as_str()),
                 ("limit", limit.as_str()),
                 ("include_all_metadata", "true"),
             ];
