@@ -39,6 +39,7 @@ mod suites {
     mod shadow;
     mod signing;
     mod slack_peer;
+    mod slack_peer_people;
     mod structure;
     mod stuck;
     mod terminal;
