@@ -42,6 +42,7 @@ mod suites {
     mod signing;
     mod slack;
     mod slack_peer;
+    mod slack_peer_people;
     mod structure;
     mod stuck;
     mod terminal;

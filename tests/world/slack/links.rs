@@ -14,6 +14,8 @@ use super::workspace::Workspace;
 /// What is done with a socket.
 pub(super) enum Order {
     Say(String),
+    /// Ask whether somebody is there.
+    Ping,
     /// Say this, and leave a while later.
     Leave(String),
     /// Drop it without a word.
@@ -25,6 +27,8 @@ struct Link {
     orders: UnboundedSender<Order>,
     /// It was told to go, and gets nothing new.
     leaving: bool,
+    /// Somebody reads it: a ping was answered.
+    read: bool,
 }
 
 struct Envelope {
@@ -60,7 +64,8 @@ impl Links {
 
     /// A socket is open: it is greeted, and gets what nobody acknowledged.
     pub fn opened(&mut self, number: u64, orders: UnboundedSender<Order>) {
-        self.open.push(Link { number, orders, leaving: false });
+        let ping = orders.clone();
+        self.open.push(Link { number, orders, leaving: false, read: false });
         let hello = json!({
             "type": "hello",
             "num_connections": self.open.len(),
@@ -68,11 +73,17 @@ impl Links {
             "connection_info": { "app_id": super::APP },
         });
         self.say(number, &hello);
+        let _ = ping.send(Order::Ping);
         for at in 0..self.envelopes.len() {
             if self.envelopes[at].acknowledged.is_none() {
                 self.post(at);
             }
         }
+    }
+
+    /// A ping was answered.
+    pub fn pong(&mut self, number: u64) {
+        self.open.iter_mut().filter(|link| link.number == number).for_each(|link| link.read = true);
     }
 
     pub fn closed(&mut self, number: u64) {
@@ -129,7 +140,7 @@ impl Links {
     }
 
     pub fn count(&self) -> usize {
-        self.open.iter().filter(|link| !link.leaving).count()
+        self.open.iter().filter(|link| link.read && !link.leaving).count()
     }
 
     fn post(&mut self, at: usize) {

@@ -41,12 +41,12 @@ pub(super) async fn open(
 async fn serve(slack: Slack, line: Line, number: u64, mut socket: WebSocket) {
     let (orders, mut told) = mpsc::unbounded_channel();
     slack.change(|workspace| workspace.links.opened(number, orders));
-    // Slack wants to know whether somebody is there.
-    let mut alive = socket.send(Message::Ping("ping from slack".into())).await.is_ok();
+    let mut alive = true;
     while alive {
         alive = tokio::select! {
             order = told.recv() => match order {
                 Some(Order::Say(text)) => socket.send(Message::Text(text.into())).await.is_ok(),
+                Some(Order::Ping) => socket.send(Message::Ping("ping from slack".into())).await.is_ok(),
                 Some(Order::Leave(text)) => {
                     tokio::spawn(close(slack.clone(), number));
                     socket.send(Message::Text(text.into())).await.is_ok()
@@ -64,7 +64,11 @@ async fn serve(slack: Slack, line: Line, number: u64, mut socket: WebSocket) {
                     });
                     true
                 }
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => true,
+                Some(Ok(Message::Ping(_))) => true,
+                Some(Ok(Message::Pong(_))) => {
+                    slack.change(|workspace| workspace.links.pong(number));
+                    true
+                }
                 Some(Ok(Message::Binary(_))) => {
                     slack.change(|workspace| workspace.complaints.push("a binary frame".to_owned()));
                     true
@@ -110,7 +114,8 @@ impl Slack {
         Some(Answered { status: 200, kind: "application/json".to_owned(), body })
     }
 
-    /// How many sockets are open.
+    /// How many sockets are open, stay so, and are read: a library may open one and be busy for
+    /// seconds with the one before.
     pub fn sockets(&self) -> usize {
         self.locked().links.count()
     }
