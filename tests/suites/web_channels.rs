@@ -115,10 +115,12 @@ async fn channels_are_read_by_auditors_changed_by_admins_and_bad_ones_are_refuse
             assert_eq!(world.sent(who, &path, &[("entry", "1")]).await.0, 403, "{verb}");
         }
     }
-    let base = [("name", "x"), ("address", "https://x.org/hunter2")];
+    let base = [("name", "x"), ("kind", "webhook"), ("address", "https://x.org/hunter2")];
     for (field, value, says) in [
         ("name", "a b", "a b"),
         ("name", "pager", "there is a channel pager already"),
+        ("kind", "", "give webhook, slack, email or teams"),
+        ("kind", "slack", "has no app in Slack"),
         ("address", "", "there is none to keep"),
         ("address", "x.org/hunter2", "it is no address"),
         ("address", "http://[::1]/hunter2", "own network"),
@@ -133,7 +135,7 @@ async fn channels_are_read_by_auditors_changed_by_admins_and_bad_ones_are_refuse
         assert!(page.replace("&#39;", "'").contains(says), "{field} {value}: {page}");
         assert!(!page.contains("hunter2"), "an address came back");
     }
-    let stale = [("editing", "pager"), ("revision", "7"), ("description", "mine")];
+    let stale = [("editing", "pager"), ("kind", "webhook"), ("revision", "7"), ("description", "mine")];
     assert!(world.sent("root", "/channels", &stale).await.1.contains("somebody else has changed"));
     for path in ["/channels/nothing", "/channels/a%20b"] {
         assert!(world.seen("root", path).await.0.is_client_error(), "{path}");

@@ -67,20 +67,19 @@ impl ChannelKind {
     /// for kinds with an address.
     pub fn named(name: &str, to: BTreeSet<String>, conversation: Option<String>) -> Result<Self, Refused> {
         let conversation = conversation.filter(|text| !text.is_empty());
-        let kind = match name {
-            "webhook" => Self::Webhook { host: String::new() },
-            "slack" => Self::Slack { conversation: conversation.clone() },
-            "email" => Self::Email { to: to.clone() },
-            "teams" => Self::Teams { host: String::new() },
-            _ => return Err(invalid("kind", "give webhook, slack, email or teams")),
-        };
-        if conversation.is_some() && !matches!(kind, Self::Slack { .. }) {
+        if conversation.is_some() && Self::NAMES.contains(&name) && name != "slack" {
             return Err(invalid("conversation", "only a channel of kind slack has one"));
         }
-        if !to.is_empty() && !matches!(kind, Self::Email { .. }) {
+        if !to.is_empty() && Self::NAMES.contains(&name) && name != "email" {
             return Err(invalid("to", "only a channel of kind email has it"));
         }
-        Ok(kind)
+        match name {
+            "webhook" => Ok(Self::Webhook { host: String::new() }),
+            "slack" => Ok(Self::Slack { conversation }),
+            "email" => Ok(Self::Email { to }),
+            "teams" => Ok(Self::Teams { host: String::new() }),
+            _ => Err(invalid("kind", "give webhook, slack, email or teams")),
+        }
     }
 
     /// What it is called.

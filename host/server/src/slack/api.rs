@@ -140,7 +140,8 @@ impl Api {
             if let Some(ours) = ours {
                 return text(&ours["ts"]).map(Some);
             }
-            cursor = answer["response_metadata"]["next_cursor"].as_str().unwrap_or_default().to_owned();
+            let next = answer["response_metadata"]["next_cursor"].as_str().unwrap_or_default();
+            next.clone_into(&mut cursor);
             if cursor.is_empty() {
                 return Ok(None);
             }

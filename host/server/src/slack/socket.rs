@@ -19,11 +19,11 @@ use crate::app::App;
 /// The first rest after a connection that did not come about; twice as long each time.
 const REST_MIN: Duration = Duration::from_secs(1);
 /// The longest.
-const REST_MAX: Duration = Duration::from_secs(60);
+const REST_MAX: Duration = Duration::from_mins(1);
 /// How long it takes at most to connect.
 const CONNECT: Duration = Duration::from_secs(15);
 /// How long nothing may be heard: Slack asks every few seconds whether we are there.
-const SILENCE: Duration = Duration::from_secs(120);
+const SILENCE: Duration = Duration::from_mins(2);
 /// The largest of what Slack sends.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
@@ -32,7 +32,8 @@ const MESSAGE_BYTES_MAX: usize = 1 << 20;
 struct Envelope {
     #[serde(rename = "type")]
     kind: String,
-    envelope_id: Option<String>,
+    #[serde(rename = "envelope_id")]
+    id: Option<String>,
     #[serde(default)]
     payload: Value,
 }
@@ -74,7 +75,7 @@ async fn follow(app: &App, slack: &Arc<Slack>, app_token: &Secret) -> Result<(),
         if envelope.kind == "disconnect" {
             return Ok(());
         }
-        let Some(id) = envelope.envelope_id else { continue };
+        let Some(id) = envelope.id else { continue };
         let answer = match envelope.kind.as_str() {
             "interactive" => act::interaction(app, slack, &envelope.payload).await.unwrap_or_default(),
             "slash_commands" => match serde_json::from_value(envelope.payload) {
