@@ -38,7 +38,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("ledger", &[]),
     ("lifecycle", &["clock", "config", "facts", "ledger", "outgoing", "random", "telemetry"]),
     ("notify", &["clock", "ledger", "lifecycle", "outgoing", "random", "slack"]),
-    ("oidc", &["agent", "clock", "outgoing", "random"]),
+    ("oidc", &["agent", "clock", "given", "outgoing", "random"]),
     ("outgoing", &[]),
     ("random", &[]),
     ("reconcile", &["clock", "ledger", "lifecycle", "session", "tasks"]),
