@@ -27,6 +27,7 @@ mod suites {
     mod facts;
     mod identity;
     mod kill;
+    mod mail;
     mod oidc;
     mod operations;
     mod outage;
@@ -45,6 +46,7 @@ mod suites {
     mod slack_peer_people;
     mod structure;
     mod stuck;
+    mod teams;
     mod terminal;
     mod tools;
     mod votes;

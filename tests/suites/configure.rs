@@ -122,6 +122,55 @@ async fn what_a_file_changes_is_shown_field_by_field_and_what_it_may_not_say_is_
 }
 
 #[tokio::test]
+async fn channels_are_applied_with_their_addresses_and_a_new_key_is_said_once() {
+    let world = World::new().await;
+    let root = world.at_the_command_line("root");
+    let file = world.folder().join("gateway.yaml");
+    let path = file.display().to_string();
+    let rest = "resources: {prod: {command: [sh], plugins: [pager]}}
+rules: {prod: {access_type: just-in-time, resources: [prod], approval_groups: [dba]}}\n";
+    let channels = "channels:
+  pager: {kind: webhook, address: {file: pager.address}, events: [vote.cast]}
+  teams: {kind: teams, address: {file: teams.address}, rules: [prod]}\n";
+    for (name, address) in
+        [("pager", "https://hooks.example.org/hunter2"), ("teams", "https://x.org/hunter3")]
+    {
+        std::fs::write(world.folder().join(format!("{name}.address")), address).unwrap();
+    }
+    std::fs::write(&file, format!("{rest}{channels}")).unwrap();
+    let applied = applies(&root, &path, &["--yes"]).await.with(0);
+    let keys: Vec<&str> =
+        applied.out.lines().filter_map(|line| line.strip_prefix("channel pager: whsec_")).collect();
+    assert_eq!((keys.len(), applied.out.matches("whsec_").count()), (1, 1), "{applied:?}");
+    assert!(applied.out.contains("+ channel teams\n") && applied.out.contains("    + address: (set)\n"));
+    assert!(!applied.out.contains("hunter") && !applied.err.contains("hunter"), "{applied:?}");
+    let teams = world.get("root", "channels/teams").await.good().body;
+    assert_eq!((&teams["host"], &teams["rules"]), (&json!("x.org"), &json!(["prod"])));
+    let again = applies(&root, &path, &["--yes"]).await.with(0);
+    assert_eq!(again.line(), "nothing to change: the gateway is what the file says");
+
+    // An address goes there again only where that is said.
+    std::fs::write(world.folder().join("teams.address"), "https://y.org/hunter4").unwrap();
+    std::fs::write(&file, format!("{rest}{}", channels.replace("rules: [prod]", "all_requests: true")))
+        .unwrap();
+    let changed = applies(&root, &path, &["--yes"]).await.with(0);
+    let shown = "~ channel teams\n    ~ all_requests: false → true\n    - rules: [prod]\n";
+    assert_eq!(changed.out, shown);
+    assert_eq!(world.get("root", "channels/teams").await.good().body["host"], "x.org");
+    applies(&root, &path, &["--yes", "--set-secrets"]).await.with(0);
+    assert_eq!(world.get("root", "channels/teams").await.good().body["host"], "y.org");
+
+    // What the file does not name goes, in an order that the gateway takes.
+    std::fs::write(&file, "channels: {}\nrules: {}\nresources: {}\n").unwrap();
+    let gone = applies(&root, &path, &["--yes", "--prune"]).await.with(0);
+    for line in ["- channel pager\n", "- channel teams\n", "- rule prod\n", "- resource prod\n"] {
+        assert!(gone.out.contains(line), "{line}: {gone:?}");
+    }
+    assert_eq!(world.get("root", "channels").await.good().body["total"], 0);
+    assert_eq!(world.get("root", "resources/prod").await.status, 404);
+}
+
+#[tokio::test]
 async fn policies_are_inspected_loaded_activated_and_rolled_back() {
     let world = World::new().await;
     let root = world.at_the_command_line("root");

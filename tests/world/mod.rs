@@ -8,6 +8,7 @@ mod answer;
 pub mod browser;
 pub mod disk;
 pub mod gateway;
+pub mod postbox;
 pub mod program;
 pub mod provider;
 pub mod receiver;

@@ -93,8 +93,7 @@ impl App {
         let (identity, setup_token) = Identity::start(&lifecycle)?;
         let provider = provider(&config, &clock)?;
         let slack = config.slack.clone().map(Slack::new).transpose()?.map(Arc::new);
-        let notifier =
-            Notifier::new(lifecycle.clone(), clock.clone(), slack.clone(), config.notify_own_network);
+        let notifier = Notifier::new(lifecycle.clone(), clock.clone(), slack.clone(), &config);
         let app = Self {
             lifecycle,
             ledger,

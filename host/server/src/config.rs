@@ -12,7 +12,7 @@ use quorate_core::ids::ResourceName;
 use serde::Deserialize;
 
 use crate::facts::{self, Declared, SourceSettings, Surroundings};
-use crate::{oidc, slack};
+use crate::{mail, oidc, slack};
 
 /// What can be set. Everything has a default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, clap::Args)]
@@ -91,6 +91,10 @@ pub struct Settings {
     #[command(flatten)]
     #[serde(default)]
     pub slack: slack::Settings,
+    /// The mail server of notification channels of kind email
+    #[command(flatten)]
+    #[serde(default)]
+    pub mail: mail::Settings,
     /// Sources of the facts that policies ask for, by name; only in the file
     #[arg(skip)]
     #[serde(default)]
@@ -136,6 +140,8 @@ pub struct Config {
     pub oidc: Option<oidc::Declared>,
     /// Our app in Slack; none: no messages there.
     pub slack: Option<slack::Declared>,
+    /// What sends e-mail; none: no channel can be of that kind.
+    pub mail: Option<mail::Declared>,
     /// What finds out the facts that policies ask for.
     pub facts: Declared,
 }
@@ -161,6 +167,7 @@ impl Default for Config {
             metrics_public: false,
             oidc: None,
             slack: None,
+            mail: None,
             facts: Declared::new(),
         }
     }
@@ -228,6 +235,7 @@ impl Config {
         let max_duration = flags.max_duration.or(file.max_duration);
         let oidc = oidc::resolve(flags.oidc, file.oidc, &folder, &variable);
         let slack = slack::resolve(flags.slack, file.slack, &folder, &variable);
+        let mail = mail::resolve(flags.mail, file.mail, &folder, &variable);
         let around = Surroundings { folder: &folder, variable: &variable };
         let facts = facts::resolve(file.facts, &around).map_err(|why| anyhow::anyhow!(why))?;
         Ok(Self {
@@ -267,6 +275,7 @@ impl Config {
             metrics_public: flags.metrics_public.or(file.metrics_public).unwrap_or(default.metrics_public),
             oidc: oidc.map_err(|why| anyhow::anyhow!(why))?,
             slack: slack.map_err(|why| anyhow::anyhow!(why))?,
+            mail: mail.map_err(|why| anyhow::anyhow!(why))?,
             facts,
         })
     }
@@ -350,5 +359,6 @@ mod tests {
         assert!(refused("facts: {on-call: {https: {}}}\n").contains("https"));
         assert!(refused("oidc: {issuer: 'https://id.example.org'}\n").contains("--oidc-client-id"));
         assert!(refused("oidc: {isuer: 'https://id.example.org'}\n").contains("isuer"));
+        assert!(refused("mail: {url: 'smtp://localhost'}\n").contains("--mail-from"));
     }
 }

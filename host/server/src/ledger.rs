@@ -33,6 +33,7 @@ mod copies;
 mod decisions;
 mod deliveries;
 mod find;
+mod letters;
 mod lock;
 mod read;
 mod schema;
@@ -61,6 +62,7 @@ pub use deliveries::{
     ChannelSecret, ChannelStatus, DELIVERY_DAYS_KEPT, Delivery, DeliveryState, Failed, Tried,
 };
 pub use find::{Cursor, PAGE_ROWS_MAX, Page, Paged, RequestFilter, SessionFilter, TEXT_CHARS_MAX};
+pub use letters::Letter;
 pub use read::{ReadError, Reader, Size};
 pub use seal::Sealed;
 pub use shadows::{ShadowCount, ShadowFound, ShadowStep};

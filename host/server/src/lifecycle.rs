@@ -51,7 +51,8 @@ pub use self::requests::{Ask, AskedAccess, Ballot};
 pub use self::shadow::{AcceptedView, ShadowDifference, ShadowReport};
 pub use self::stuck::{Stuck, Voters};
 pub use self::view::{
-    Ended, FindingView, Granted, MissingView, NoticeView, RequestView, VoteView, WaitingView, WayView,
+    CommandView, Ended, FindingView, Granted, MissingView, NoticeView, RequestView, VoteView, WaitingView,
+    WayView,
 };
 pub use self::walk::{PAGE_POINTS_MAX, Slice};
 pub use self::what_if::{Votes, WhatItTakes};

@@ -11,11 +11,16 @@
 //! once more: that is how receivers know it.
 //!
 //! Not here: which channels there are (`lifecycle`), and what a message looks like (`webhook` and
-//! the others).
+//! the others; `told` is what those to people say).
 
 mod backoff;
+mod email;
 mod post;
+#[cfg(test)]
+mod sample;
 mod slack;
+mod teams;
+mod told;
 mod webhook;
 
 use std::collections::BTreeSet;
@@ -32,8 +37,10 @@ use tokio::task::{Id, JoinSet};
 
 use self::post::Post;
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::ledger::{ChannelStatus, Delivery, EntryFilter, Failed, Order, Sealed, Tried};
 use crate::lifecycle::{Error, Lifecycle, RequestView};
+use crate::mail::Server;
 use crate::slack::Slack;
 
 /// How many entries are looked at in one go.
@@ -79,20 +86,17 @@ pub struct Notifier {
     clock: Clock,
     slack: Option<Arc<Slack>>,
     post: Arc<Post>,
+    mail: Option<Arc<Server>>,
     /// Told when something is due that no entry says.
     woken: watch::Sender<()>,
 }
 
 impl Notifier {
-    /// `own_network`: whether messages may go to the gateway's own network.
-    pub fn new(lifecycle: Lifecycle, clock: Clock, slack: Option<Arc<Slack>>, own_network: bool) -> Self {
-        Self {
-            lifecycle,
-            clock,
-            slack,
-            post: Arc::new(Post::new(own_network)),
-            woken: watch::Sender::default(),
-        }
+    /// What tells the channels of a gateway that runs with `config`.
+    pub fn new(lifecycle: Lifecycle, clock: Clock, slack: Option<Arc<Slack>>, config: &Config) -> Self {
+        let mail = config.mail.clone().map(|declared| Arc::new(Server::new(declared)));
+        let post = Arc::new(Post::new(config.notify_own_network));
+        Self { lifecycle, clock, slack, post, mail, woken: watch::Sender::default() }
     }
 
     /// Tells every channel what it has to be told. Runs for ever.
@@ -262,7 +266,8 @@ impl Notifier {
                 self.post_webhook(&channel.name, message).await
             }
             ChannelKind::Slack { .. } => self.tell_slack(channel, news).await,
-            other => Ok(Err(format!("nothing delivers to {other} here yet").into())),
+            ChannelKind::Email { to } => email::tell(self, &channel.name, to, news).await,
+            ChannelKind::Teams { .. } => teams::tell(self, &channel.name, news).await,
         }
     }
 
@@ -310,7 +315,8 @@ impl Notifier {
                 self.post_webhook(name, message).await?
             }
             ChannelKind::Slack { conversation } => self.test_slack(conversation.as_deref()).await,
-            other => Err(format!("nothing delivers to {other} here yet").into()),
+            ChannelKind::Email { to } => email::test(self, name, &to).await?,
+            ChannelKind::Teams { .. } => teams::test(self, name).await?,
         };
         let error = sent.as_ref().err().map(|undelivered| undelivered.why.clone());
         self.lifecycle.ledger().note_test(name, error, self.clock.now()).await?;

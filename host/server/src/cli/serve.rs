@@ -29,8 +29,8 @@ Examples:
   quorate serve --config /etc/quorate.yaml --check   # print what would be used, and exit
 
 A flag wins over the environment, that over the file, that over the default. The keys of the file
-are the long flags with `_` for `-`, those of the provider under `oidc` without `oidc-`; and `facts`: where the facts
-come from that policies ask for (see `quorate facts --help`). The first start prints a set-up token and what to do with it.
+are the long flags with `_` for `-`, those of the provider under `oidc` without `oidc-`, those of the mail server under `mail`
+(url, password_file, from); and `facts`: where the facts come from that policies ask for (see `quorate facts --help`). The first start prints a set-up token and what to do with it.
 Sessions run as the gateway's own user, who can read the ledger, unless --session-user names another.
 SIGTERM or Ctrl-C ends all sessions, tells their users why, and stops.")]
 pub(super) struct Serve {

@@ -13,7 +13,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::read::{ReadError, Reader, parse};
 use super::seal::{int, micros, micros_up, number};
-use super::{AppendError, Ledger, copies};
+use super::{AppendError, Ledger, copies, letters};
 
 /// What is kept.
 pub(super) const TABLES: &str = "
@@ -48,6 +48,13 @@ CREATE INDEX deliveries_waiting ON deliveries (channel, attempts, entry) WHERE s
 CREATE INDEX deliveries_in_order ON deliveries (channel, request, entry) WHERE state = 'waiting';
 CREATE INDEX deliveries_request ON deliveries (request);
 CREATE INDEX deliveries_tried ON deliveries (state, tried);
+CREATE TABLE letters (
+    channel TEXT NOT NULL,
+    entry INTEGER NOT NULL,
+    recipient TEXT NOT NULL,               -- empty: there is nobody
+    refused TEXT,                          -- why, and for good; null: it was taken
+    PRIMARY KEY (channel, entry, recipient)
+) STRICT;
 ";
 
 /// How long what was delivered, or given up, is known, in days.
@@ -196,11 +203,14 @@ impl Ledger {
     ) -> Result<bool, AppendError> {
         let channel = channel.clone();
         self.beside(move |connection| {
-            let changed = connection.execute(
+            let transaction = connection.transaction()?;
+            letters::again(&transaction, channel.as_str(), entry)?;
+            let changed = transaction.execute(
                 "UPDATE deliveries SET state = 'waiting', attempts = 0, queued = ?3, next = 0
                  WHERE channel = ?1 AND entry = ?2",
                 params![channel.as_str(), int(entry), micros(now)],
             )?;
+            transaction.commit()?;
             Ok(changed == 1)
         })
         .await
@@ -232,6 +242,7 @@ impl Ledger {
         .await
     }
 
+    /// Writes what is kept beside the entries.
     pub(super) async fn beside<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -320,10 +331,12 @@ impl Reader {
         self.deliveries_where(&sql, params![channel.as_str(), state, before, int(max as u64)])
     }
 
-    /// What channels have still to be told of a request, or never were, and failed at.
+    /// What channels have still to be told of a request, or never were, and failed at; also where
+    /// only some of those were told who should be.
     pub fn failed_deliveries(&self, request: &RequestId) -> Result<Vec<Delivery>, ReadError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM deliveries d WHERE request = ?1 AND (state = 'dead' OR (state = 'waiting'
+            "SELECT {COLUMNS} FROM deliveries d WHERE request = ?1 AND (state = 'dead'
+                OR (state = 'delivered' AND error IS NOT NULL) OR (state = 'waiting'
                 AND (SELECT failures FROM channels c WHERE c.channel = d.channel) > 0))
              ORDER BY channel, entry"
         );
@@ -406,7 +419,7 @@ pub(super) fn follow(connection: &Connection, seq: u64, entry: &Entry) -> rusqli
             )?;
         }
         Happened::ChannelRemoved => {
-            for table in ["channels", "channel_secrets", "deliveries"] {
+            for table in ["channels", "channel_secrets", "deliveries", "letters"] {
                 connection.execute(&format!("DELETE FROM {table} WHERE channel = ?1"), [channel])?;
             }
             copies::forget_all(connection, channel)?;
@@ -441,9 +454,13 @@ fn queue(
     }
     drop(insert);
     let old = micros(now).saturating_sub(DELIVERY_DAYS_KEPT * 24 * 3600 * 1_000_000);
+    let gone = "FROM deliveries WHERE state IN ('delivered', 'dead') AND tried <= ?1";
     transaction
-        .prepare_cached("DELETE FROM deliveries WHERE state IN ('delivered', 'dead') AND tried <= ?1")?
+        .prepare_cached(&format!(
+            "DELETE FROM letters WHERE (channel, entry) IN (SELECT channel, entry {gone})"
+        ))?
         .execute([old])?;
+    transaction.prepare_cached(&format!("DELETE {gone}"))?.execute([old])?;
     transaction.commit()?;
     Ok(true)
 }
@@ -458,9 +475,12 @@ fn note(
     let (name, now) = (channel.as_str(), micros(now));
     for Tried { entry, failed } in tried {
         let (state, next, why) = match failed {
-            None => (DeliveryState::Delivered, None, None),
-            Some(Failed { next: None, why, .. }) => (DeliveryState::Dead, None, Some(why)),
-            Some(Failed { next, why, .. }) => (DeliveryState::Waiting, *next, Some(why)),
+            None => {
+                let (state, why) = letters::outcome(&transaction, name, *entry)?;
+                (state, None, why)
+            }
+            Some(Failed { next: None, why, .. }) => (DeliveryState::Dead, None, Some(why.clone())),
+            Some(Failed { next, why, .. }) => (DeliveryState::Waiting, *next, Some(why.clone())),
         };
         transaction
             .prepare_cached(

@@ -191,6 +191,10 @@ impl Inner {
             let why = "this gateway has no app in Slack: set --slack-bot-token-file, see docs/slack.md";
             return Err(Refused::Invalid { what: "kind", why: why.to_owned() }.into());
         }
+        if matches!(channel.kind, ChannelKind::Email { .. }) && self.config.mail.is_none() {
+            let why = "this gateway has no mail server: it takes --smtp-url and --mail-from".to_owned();
+            return Err(Refused::Invalid { what: "kind", why }.into());
+        }
         self.locate(&mut channel, address, before.as_ref())?;
         let rules = self.ledger.rules()?;
         let unknown = channel.rules.iter().find(|name| rules.iter().all(|rule| rule.name != **name));

@@ -12,9 +12,15 @@ use quorate_core::text::{shown, steers};
 use serde::Deserialize;
 
 use crate::agent::Secret;
+use crate::given::{self, Place};
 
-/// The variable that can hold the client's secret.
-const SECRET_VARIABLE: &str = "QUORATE_OIDC_CLIENT_SECRET";
+/// Where the client's secret may be.
+const SECRET: Place = Place {
+    part: "oidc",
+    what: "the client's secret",
+    key: "client_secret_file",
+    variable: "QUORATE_OIDC_CLIENT_SECRET",
+};
 /// The longest of any text below, in bytes.
 const TEXT_BYTES_MAX: usize = 500;
 /// The longest label, in characters: it stands on a button.
@@ -96,7 +102,7 @@ pub fn resolve(
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Option<Declared>, String> {
     let settings = over(flags, file, folder);
-    let secret_variable = variable(SECRET_VARIABLE);
+    let secret_variable = variable(SECRET.variable);
     if settings == Settings::default() && secret_variable.is_none() {
         return Ok(None);
     }
@@ -105,7 +111,7 @@ pub fn resolve(
     };
     let issuer = text("issuer", settings.issuer.ok_or_else(|| half("issuer", "oidc-issuer"))?)?;
     let client_id = settings.client_id.ok_or_else(|| half("client id", "oidc-client-id"))?;
-    let client_secret = secret(settings.client_secret_file, secret_variable)?;
+    let client_secret = given::secret(SECRET, settings.client_secret_file, secret_variable)?;
     let host = host(&issuer)?;
     let claim = |what, claim: Option<String>, default: &str| match claim {
         None => Ok(default.to_owned()),
@@ -172,26 +178,6 @@ fn host(issuer: &str) -> Result<String, String> {
     }
 }
 
-fn secret(file: Option<PathBuf>, variable: Option<String>) -> Result<Option<Secret>, String> {
-    let (from, value) = match (file, variable) {
-        (None, None) => return Ok(None),
-        (Some(_), Some(_)) => {
-            let why = "give the client's secret once, in a file or in the variable";
-            return Err(format!("oidc: {why} {SECRET_VARIABLE}"));
-        }
-        (None, Some(value)) => (SECRET_VARIABLE.to_owned(), value),
-        (Some(path), None) => {
-            let unread = |error| format!("oidc: client_secret_file {}: {error}", path.display());
-            (path.display().to_string(), std::fs::read_to_string(&path).map_err(unread)?)
-        }
-    };
-    let value = value.trim_end_matches(['\n', '\r']);
-    if value.is_empty() || value.len() > TEXT_BYTES_MAX || value.chars().any(char::is_control) {
-        return Err(format!("oidc: the client's secret in {from} is no line of 1 to {TEXT_BYTES_MAX} bytes"));
-    }
-    Ok(Some(Secret::new(value)))
-}
-
 fn text(what: &str, text: String) -> Result<String, String> {
     if text.is_empty() || text.len() > TEXT_BYTES_MAX || text.chars().any(char::is_control) {
         return Err(format!("oidc: {what}: give 1 to {TEXT_BYTES_MAX} bytes of text"));
@@ -224,7 +210,7 @@ mod tests {
 
     fn read_with(text: &str, secret: Option<&str>) -> Result<Option<Declared>, String> {
         let file = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
-        let variable = |name: &str| (name == SECRET_VARIABLE).then(|| secret.map(str::to_owned)).flatten();
+        let variable = |name: &str| (name == SECRET.variable).then(|| secret.map(str::to_owned)).flatten();
         resolve(Settings::default(), file, Path::new("/none"), &variable)
     }
 

@@ -1,47 +1,16 @@
-//! How pages write: every text escaped, times in one form.
+//! How pages write: times, names and addresses in one form. Texts are escaped by `harmless`.
 
 use std::collections::BTreeSet;
-use std::fmt::{self, Display, Write};
+use std::fmt::Display;
 use std::str::FromStr;
 
 use quorate_core::Timestamp;
 use quorate_core::duration::AccessDuration;
 use quorate_core::ids::BadName;
 use quorate_core::session::{EndReason, Mode};
-use quorate_core::text::steers;
 use quorate_core::verdict::Audience;
 
 use super::visitor::encoded;
-
-/// Writes a text so that it can only show itself: markup as text, and each character that
-/// would move, hide or turn what stands around it as its number, so that nothing is left out.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Harmless;
-
-impl askama::filters::Escaper for Harmless {
-    fn write_escaped_str<W: Write>(&self, mut dest: W, text: &str) -> fmt::Result {
-        let mut plain_from = 0;
-        for (at, c) in text.char_indices() {
-            let entity = match c {
-                '&' => "&amp;",
-                '<' => "&lt;",
-                '>' => "&gt;",
-                '"' => "&quot;",
-                '\'' => "&#39;",
-                c if steers(c) && !matches!(c, '\n' | '\t') => "",
-                _ => continue,
-            };
-            dest.write_str(&text[plain_from..at])?;
-            if entity.is_empty() {
-                write!(dest, "[U+{:04X}]", u32::from(c))?;
-            } else {
-                dest.write_str(entity)?;
-            }
-            plain_from = at + c.len_utf8();
-        }
-        dest.write_str(&text[plain_from..])
-    }
-}
 
 /// `2026-11-23 10:00:05 UTC`.
 pub(super) fn time(at: &Timestamp) -> String {
@@ -136,28 +105,4 @@ pub(super) fn query(path: &str, pairs: &[(&str, &str)]) -> String {
 /// A text as a form sends it, with its line breaks as everywhere else.
 pub(super) fn lines(text: &str) -> String {
     text.replace("\r\n", "\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use askama::filters::Escaper as _;
-
-    use super::*;
-
-    fn shown(text: &str) -> String {
-        let mut out = String::new();
-        Harmless.write_escaped_str(&mut out, text).unwrap();
-        out
-    }
-
-    #[test]
-    fn a_text_shows_itself_whatever_is_in_it() {
-        assert_eq!(
-            shown("<b id=\"x\" class='y'>&amp;"),
-            "&lt;b id=&quot;x&quot; class=&#39;y&#39;&gt;&amp;amp;"
-        );
-        assert_eq!(shown("a\u{202e}b\u{7}\r\n\tc\u{200b}"), "a[U+202E]b[U+0007][U+000D]\n\tc[U+200B]");
-        let long = "ä".repeat(10_000);
-        assert_eq!(shown(&long), long);
-    }
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use quorate_core::ids::Digest;
 use serde_json::{Value, json};
 
+use super::diff::Change;
 use super::file::{self, GATEWAY};
 use super::plan::{Call, Component, Given, State, Step, plan};
 use super::warnings;
@@ -38,12 +39,18 @@ Example file:
       resources: [prod-postgres]
       approval_groups: [dba-team, security]
       require_all_groups: true
+  channels:
+    pager:
+      kind: webhook                              # or slack, email, teams
+      address: {env: PAGER_ADDRESS}              # or {file: path}
+      rules: [prod-postgres]
   policies:
     four-eyes: {file: four-eyes.wasm, reason: four eyes on production}
 
-Unknown keys are refused, and everything is checked before anything is changed. A resource or rule
-becomes exactly what the file says; of a person, what is left out stays. Secrets that the gateway
-has are kept; --set-secrets sends them again. What the file does not name stays, unless --prune.")]
+Unknown keys are refused, and everything is checked before anything is changed. A resource, rule
+or channel becomes exactly what the file says; of a person, what is left out stays. Secrets and addresses
+that the gateway has are kept; --set-secrets sends them again. The key of a new webhook is printed, once.
+What the file does not name stays, unless --prune.")]
 pub(in crate::cli) struct Apply {
     /// The file, in YAML or JSON; `-` for standard input
     #[arg(long, short, value_name = "FILE")]
@@ -54,11 +61,11 @@ pub(in crate::cli) struct Apply {
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
-    /// Take away the rules and resources, and switch off the people, that the file does not name,
-    /// of those kinds of which it names any
+    /// Take away the channels, rules and resources, and switch off the people, that the file does
+    /// not name, of those kinds of which it names any
     #[arg(long)]
     prune: bool,
-    /// Send the values of secrets that the gateway has as well
+    /// Send the values of secrets, and the addresses of channels, that the gateway has as well
     #[arg(long)]
     set_secrets: bool,
 }
@@ -83,7 +90,7 @@ impl Apply {
         let steps = steps(&self.file, &wanted, &state, &given)?;
         self.show(context, &steps);
         if steps.is_empty() || self.dry_run {
-            self.done(context, &steps, 0, &[]);
+            self.done(context, &steps, 0, &Said::default());
             return Ok(0);
         }
         if !self.yes && !context.screen.confirm(&format!("make {}?", words::count(steps.len(), "change")))? {
@@ -115,7 +122,7 @@ impl Apply {
         steps: &[Step],
         components: &BTreeMap<String, Component>,
     ) -> Ending {
-        let mut told = Vec::new();
+        let mut said = Said::default();
         for (done, step) in steps.iter().enumerate() {
             match call(gateway, &step.call, components).await {
                 Ok(answer) => {
@@ -126,26 +133,49 @@ impl Apply {
                             context.screen.err.yellow("note:"),
                             step.change.title()
                         ));
-                        told.push(warning);
+                        said.warnings.push(warning);
+                    }
+                    if let Some(key) = answer.raw()["key"].as_str() {
+                        said.key(context, &step.change, key);
                     }
                 }
                 Err(failure) => {
-                    self.done(context, steps, done, &told);
+                    self.done(context, steps, done, &said);
                     return Err(stopped(steps, done, failure));
                 }
             }
         }
         context.screen.say(&format!("{} made", words::count(steps.len(), "change")));
-        self.done(context, steps, steps.len(), &told);
+        self.done(context, steps, steps.len(), &said);
         Ok(0)
     }
 
-    fn done(&self, context: &Context, steps: &[Step], done: usize, told: &[String]) {
+    fn done(&self, context: &Context, steps: &[Step], done: usize, said: &Said) {
         if context.screen.json {
             let changes: Vec<_> = steps.iter().map(|step| &step.change).collect();
-            context.screen.document(
-                &json!({"changes": changes, "dry_run": self.dry_run, "done": done, "warnings": told}),
-            );
+            let Said { warnings, keys } = said;
+            context.screen.document(&json!({
+                "changes": changes, "dry_run": self.dry_run, "done": done, "warnings": warnings, "keys": keys,
+            }));
+        }
+    }
+}
+
+/// What the gateway said to what was done.
+#[derive(Default)]
+struct Said {
+    warnings: Vec<String>,
+    /// The keys of new channels, which it says once.
+    keys: BTreeMap<String, String>,
+}
+
+impl Said {
+    /// Shows a key at once: what comes after may fail.
+    fn key(&mut self, context: &Context, change: &Change, key: &str) {
+        self.keys.insert(change.name.clone(), key.to_owned());
+        if !context.screen.json {
+            context.screen.say("give this key to whoever receives the messages: it is not shown again");
+            context.screen.print(&format!("{}: {}\n", change.title(), words::clean(key)));
         }
     }
 }
@@ -161,6 +191,8 @@ pub(in crate::cli) async fn rehearse(
     let mut wanted: file::Gateway = file::parse(file, &text, &GATEWAY)?;
     wanted.users.iter_mut().flatten().for_each(|(_, user)| user.password = None);
     wanted.resources.iter_mut().flatten().for_each(|(_, resource)| resource.secrets.clear());
+    // Nobody is told of what is only tried.
+    wanted.channels = None;
     let folder = file.parent().unwrap_or(Path::new(""));
     let (components, schemas) = components(&wanted, folder).await?;
     let (state, me) = state(gateway, &wanted, schemas).await?;
@@ -277,6 +309,10 @@ async fn state(
         users: by_name(gateway, "users", "id").await?,
         resources: by_name(gateway, "resources", "name").await?,
         rules: by_name(gateway, "rules", "name").await?,
+        channels: match wanted.channels {
+            Some(_) => by_name(gateway, "channels", "name").await?,
+            None => BTreeMap::new(),
+        },
         policies: by_name(gateway, "policies", "name").await?,
         schemas: BTreeMap::new(),
     };
@@ -306,7 +342,6 @@ async fn by_name(gateway: &Gateway, path: &str, key: &str) -> Result<BTreeMap<St
 
 #[cfg(test)]
 mod tests {
-    use super::super::diff::Change;
     use super::*;
     use crate::cli::exit::Exit;
 

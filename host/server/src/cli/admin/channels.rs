@@ -142,19 +142,12 @@ impl Put {
         let given = self.name.as_ref().map(ChannelName::as_str);
         let name = things::one_name(given, channel.name.as_ref().map(ChannelName::as_str))?;
         let folder = self.file.parent().unwrap_or(Path::new(""));
-        let address = channel.address.map(|source| source.value(folder, &context.environment)).transpose();
+        let address =
+            channel.address.as_ref().map(|source| source.value(folder, &context.environment)).transpose();
         let address = address.map_err(|why| Failure::usage(format!("address: {why}")))?;
         let has_address = address.is_some();
-        let body = json!({
-            "description": channel.description,
-            "kind": channel.kind,
-            "address": address,
-            "conversation": channel.conversation,
-            "to": channel.to,
-            "all_requests": channel.all_requests,
-            "rules": channel.rules,
-            "events": channel.events,
-        });
+        let mut body = channel.canonical();
+        body["address"] = json!(address);
         let gateway = context.gateway()?;
         let before = gateway.find(&["channels", &name]).await?;
         let put = things::put(context, &gateway, "channel", &name, before.as_ref(), body);

@@ -41,6 +41,9 @@ pub(super) const RESOURCE: Shape = Shape::Keys(&[
     ("standing_groups", Shape::Any),
     ("plugins", Shape::Any),
 ]);
+/// What is sent of a resource, besides its secrets.
+pub(super) const RESOURCE_FIELDS: [&str; 8] =
+    ["kind", "agent", "command", "attributes", "access_types", "max_duration", "standing_groups", "plugins"];
 const USE: Shape = Shape::Keys(&[("policy", Shape::Any), ("config", Shape::Any)]);
 /// The keys of a rule.
 pub(super) const RULE: Shape = Shape::Keys(&[
@@ -79,6 +82,7 @@ pub(super) const GATEWAY: Shape = Shape::Keys(&[
     ("groups", Shape::Any),
     ("resources", Shape::Named(&RESOURCE)),
     ("rules", Shape::Named(&RULE)),
+    ("channels", Shape::Named(&CHANNEL)),
     ("policies", Shape::Named(&POLICY)),
 ]);
 
@@ -94,6 +98,8 @@ pub(super) struct Gateway {
     pub(super) resources: Option<BTreeMap<ResourceName, Resource>>,
     /// Access request rules.
     pub(super) rules: Option<BTreeMap<RuleName, Rule>>,
+    /// Notification channels.
+    pub(super) channels: Option<BTreeMap<ChannelName, Channel>>,
     /// Policies.
     pub(super) policies: Option<BTreeMap<PolicyName, Policy>>,
 }
@@ -316,6 +322,21 @@ impl Resource {
     }
 }
 
+impl Channel {
+    /// It, as the gateway says it, without its address.
+    pub(super) fn canonical(&self) -> Value {
+        json!({
+            "description": self.description,
+            "kind": self.kind,
+            "conversation": self.conversation,
+            "to": self.to,
+            "all_requests": self.all_requests,
+            "rules": self.rules,
+            "events": self.events,
+        })
+    }
+}
+
 impl Rule {
     /// It, as the gateway says it: the form becomes the configs of the built-in policies.
     pub(super) fn canonical(&self) -> Result<Value, String> {
@@ -385,6 +406,8 @@ rules:
     resources: [prod-postgres]
     approval_groups: [dba, security]
     require_all_groups: true
+channels:
+  pager: {kind: webhook, address: {env: PAGER_ADDRESS}, rules: [prod-postgres], events: [request.submitted]}
 policies:
   four-eyes: {file: four-eyes.wasm, reason: four eyes}
 ";
@@ -402,6 +425,8 @@ policies:
             json!({"groups": ["dba", "security"], "require_all": true, "approvals": 1})
         );
         assert_eq!(rule["policies"][1]["config"]["admins_approve_themselves"], true);
+        let channel = &gateway.channels.as_ref().unwrap()[&"pager".parse().unwrap()].canonical();
+        assert_eq!((&channel["events"], channel.get("address")), (&json!(["request.submitted"]), None));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! From a file and what the gateway has to the steps that make the gateway what the file says.
 //! Pure: everything is checked here before anything is changed.
 
+mod channels;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -24,6 +26,8 @@ pub(super) struct State {
     pub(super) resources: BTreeMap<String, Value>,
     /// Rules.
     pub(super) rules: BTreeMap<String, Value>,
+    /// Notification channels, where the file names any.
+    pub(super) channels: BTreeMap<String, Value>,
     /// Policies.
     pub(super) policies: BTreeMap<String, Value>,
     /// The config schemas of the policies that rules in the file use.
@@ -119,6 +123,7 @@ pub(super) fn plan(file: &file::Gateway, state: &State, given: &Given<'_>) -> Re
     plan.people();
     plan.resources();
     plan.rules();
+    plan.channels();
     if given.prune {
         plan.prune();
     }
@@ -399,6 +404,7 @@ impl Plan<'_> {
     /// What the file does not name, of those kinds of which it names any. People are switched off,
     /// not removed; policies stay.
     fn prune(&mut self) {
+        self.prune_channels();
         let gone = |path: &str, what: &'static str, name: &String| Step {
             change: Change::removal(what, name),
             call: Call::Delete { path: [path.to_owned(), name.clone()] },

@@ -35,7 +35,7 @@ struct With {
 }
 
 fn planned(text: &str, state: &State, with: &With) -> Result<Vec<Step>, Vec<String>> {
-    let environment = Environment::from([("PW", "s3cret")]);
+    let environment = Environment::from([("PW", "s3cret"), ("PAGER", "https://hooks.example.org/s3cret")]);
     let given = Given {
         folder: Path::new("."),
         environment: &environment,
@@ -171,6 +171,104 @@ fn prune_takes_away_what_is_not_named_and_never_whoever_asks() {
     assert!(planned("users: {bob: {}}\n", &state, &prune).unwrap().is_empty());
     let still_named = planned(&format!("resources: {{}}\n{RULE}"), &state, &prune).unwrap_err();
     assert!(still_named[0].contains("there is no resource `prod`"), "{still_named:?}");
+}
+
+const PAGER: &str =
+    "channels:\n  pager: {kind: webhook, address: {env: PAGER}, rules: [prod], events: [vote.cast]}\n";
+
+fn with_pager(state: &mut State) {
+    state.channels.insert("pager".into(), json!({
+        "name": "pager", "kind": "webhook", "host": "hooks.example.org", "description": "", "conversation": null,
+        "to": [], "all_requests": false, "rules": ["prod"], "events": ["vote.cast"], "status": {}, "revision": 2,
+    }));
+}
+
+#[test]
+fn a_channel_comes_after_the_rules_that_it_names_with_an_address_that_is_not_shown() {
+    let text = format!("{PAGER}{RULE}{PROD}");
+    let steps = planned(&text, &state(), &With::default()).unwrap();
+    let titles: Vec<String> = steps.iter().map(|step| step.change.title()).collect();
+    assert_eq!(titles, ["resource prod", "rule prod", "channel pager"]);
+    let Call::Put { path, body } = &steps[2].call else { panic!("{:?}", steps[2].call) };
+    assert_eq!(path.join("/"), "channels/pager");
+    assert_eq!(body["address"], "https://hooks.example.org/s3cret");
+    assert_eq!(
+        steps[2].change.show(Paint(false)),
+        "+ channel pager\n    + all_requests: false\n    + events: [vote.cast]\n    + kind: webhook\n    + rules: [prod]\n    + address: (set)\n"
+    );
+}
+
+#[test]
+fn an_address_that_is_there_is_kept_unless_it_is_to_be_set_again() {
+    let mut state = state();
+    with_prod(&mut state);
+    with_pager(&mut state);
+    state.rules.insert("prod".into(), json!({"name": "prod"}));
+    assert_eq!(shown(PAGER, &state), "");
+    let other = PAGER.replace("events: [vote.cast]", "description: x").replace("PAGER", "NOT_SET");
+    let steps = planned(&other, &state, &With::default()).unwrap();
+    let Call::Put { body, .. } = &steps[0].call else { panic!("{:?}", steps[0].call) };
+    assert_eq!(body["address"], Value::Null);
+    let again = planned(PAGER, &state, &With { set_secrets: true, ..With::default() }).unwrap();
+    assert_eq!(again[0].change.show(Paint(false)), "~ channel pager\n    ~ address: (set) → (set again)\n");
+    let Call::Put { body, .. } = &again[0].call else { panic!("{:?}", again[0].call) };
+    assert_eq!(body["address"], "https://hooks.example.org/s3cret");
+}
+
+#[test]
+fn what_a_channel_may_not_say_is_found_before_anything_is_changed() {
+    let mut state = state();
+    with_pager(&mut state);
+    let text = "\
+channels:
+  a: {kind: pigeon}
+  b: {kind: webhook}
+  c: {kind: email, to: [dba@example.org], address: {env: PAGER}}
+  d: {kind: teams, address: {env: NOT_SET}, rules: [prd]}
+  e: {kind: email, conversation: C0123}
+  pager: {kind: slack}
+rules:
+  prod: {access_type: command, resources: [prod], approval_groups: [dba]}
+resources:
+  prod: {command: [psql]}
+";
+    assert_eq!(
+        wrong(text, &state),
+        [
+            "channels.a: kind: give webhook, slack, email or teams",
+            "channels.b.address: give one, {env: VARIABLE} or {file: path}: there is none to keep",
+            "channels.c.address: a channel of this kind has none",
+            "channels.d.rules: there is no rule `prd`, did you mean `prod`?",
+            "channels.d.address: the environment variable `NOT_SET` is not set",
+            "channels.e: conversation: only a channel of kind slack has one",
+            "channels.pager.kind: it is of kind webhook: remove it and add another",
+        ]
+    );
+}
+
+#[test]
+fn prune_takes_channels_away_when_nothing_names_them_any_more() {
+    let mut state = state();
+    with_prod(&mut state);
+    with_pager(&mut state);
+    state.resources.get_mut("prod").unwrap()["plugins"] = json!(["pager", "other"]);
+    state.rules.insert("prod".into(), json!({"name": "prod"}));
+    let prune = With { prune: true, ..With::default() };
+    let steps = planned("channels: {}\nrules: {}\n", &state, &prune).unwrap();
+    let text: String = steps.iter().map(|step| step.change.show(Paint(false))).collect();
+    assert_eq!(
+        text,
+        "~ resource prod\n    ~ plugins: [pager, other] → [other]\n- channel pager\n- rule prod\n"
+    );
+    let Call::Put { body, .. } = &steps[0].call else { panic!("{:?}", steps[0].call) };
+    assert_eq!((&body["secrets"], body.get("revision")), (&json!({"PW": null}), None));
+    // A file that goes on naming it is wrong.
+    let named = PROD.replace("command: [psql]", "command: [psql]\n    plugins: [pager]");
+    let still = planned(&format!("channels: {{}}\n{named}"), &state, &prune).unwrap_err();
+    assert!(still[0].contains("resources.prod.plugins: channel `pager`"), "{still:?}");
+    let ruled = planned(&format!("rules: {{}}\n{PAGER}"), &state, &prune).unwrap_err();
+    assert!(ruled[0].contains("there is no rule `prod`"), "{ruled:?}");
+    assert!(planned("resources: {}\n", &state, &With::default()).unwrap().is_empty());
 }
 
 #[test]
