@@ -157,7 +157,7 @@ async fn needs_smtp_one_who_is_refused_keeps_nobody_from_being_told() {
     let status = until_status(&world, "failures", json!(0)).await;
     assert_eq!(status["dead"], 0);
     // Once that is mended, only bob is told.
-    postbox.set(json!({}));
+    postbox.set(&json!({}));
     let entry = world.get("root", "channels/post/deliveries").await.good().body["items"][0]["entry"].clone();
     world.post("root", &format!("channels/post/deliveries/{entry}/again"), json!({})).await;
     told(&world, &postbox, 4).await;
@@ -165,7 +165,7 @@ async fn needs_smtp_one_who_is_refused_keeps_nobody_from_being_told() {
     assert_eq!(untold(&world, &id).await, json!([]));
 
     // Everybody refused is given up.
-    postbox.set(json!({ "refuse": addresses(&["bea", "bob", "sam", "sue"]) }));
+    postbox.set(&json!({ "refuse": addresses(&["bea", "bob", "sam", "sue"]) }));
     world.ask("ann", "prod", "2h").await.good();
     until_status(&world, "dead", json!(1)).await;
     world.finish().await;
@@ -180,7 +180,7 @@ async fn needs_smtp_who_was_told_is_not_told_again_because_somebody_else_has_to_
     assert_eq!(resting["last_error"], "bob@example.org: it answered 451 come back later");
     assert_eq!(postbox.recipients(), addresses(&["bea", "sam", "sue"]));
     assert_eq!(untold(&world, &id).await[0]["channel"], "post");
-    postbox.set(json!({}));
+    postbox.set(&json!({}));
     // Not by a gateway that was started anew either.
     world.restart_after(60).await;
     told(&world, &postbox, 4).await;
@@ -239,7 +239,7 @@ async fn needs_smtp_a_wrong_password_is_said_without_it() {
     let resting = until_status(&world, "failures", json!(1)).await;
     assert!(!resting.to_string().contains("hunter2"), "{resting}");
     // It may be mended there: it is tried again.
-    postbox.set(json!({ "user": "quorate", "password": "hunter2hunter2" }));
+    postbox.set(&json!({ "user": "quorate", "password": "hunter2hunter2" }));
     world.clock.advance(60);
     told(&world, &postbox, 4).await;
     world.finish().await;
@@ -255,7 +255,7 @@ async fn needs_smtp_nothing_is_said_where_tls_is_demanded_and_cannot_be_had() {
     assert_eq!(none.body["error"], "STARTTLS is not supported on this server");
     // A certificate that nobody vouches for is none.
     postbox.stop().await;
-    postbox.set(json!({ "user": "quorate", "password": "hunter2", "starttls": true }));
+    postbox.set(&json!({ "user": "quorate", "password": "hunter2", "starttls": true }));
     postbox.serve().await;
     let unknown = test().await;
     assert!(unknown.text("/error").contains("certificate"), "{}", unknown.body);

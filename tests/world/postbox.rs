@@ -26,7 +26,7 @@ impl Postbox {
     /// One that serves.
     pub async fn start(settings: Value) -> Self {
         let mut postbox = Self::down();
-        postbox.set(settings);
+        postbox.set(&settings);
         postbox.serve().await;
         postbox
     }
@@ -34,12 +34,12 @@ impl Postbox {
     /// One that does not serve yet.
     pub fn down() -> Self {
         let postbox = Self { address: free_address(), folder: TempDir::new().unwrap(), process: None };
-        postbox.set(json!({}));
+        postbox.set(&json!({}));
         postbox
     }
 
     /// What it does from now on; offers and demands: after its next start.
-    pub fn set(&self, settings: Value) {
+    pub fn set(&self, settings: &Value) {
         std::fs::write(self.path("settings.json"), settings.to_string()).unwrap();
     }
 
