@@ -18,11 +18,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
+use quorate::agent::Secret;
 use quorate::config::Config;
+use quorate::slack::Declared;
 use world::browser::Browser;
 use world::program::PATIENCE;
 use world::provider::{declared, settings};
 use world::receiver::Receiver;
+use world::slack::{BOT_TOKEN, SIGNING_SECRET, Slack};
 use world::{World, component, noted, quorum};
 
 const COMMAND: &str = "update invoices\n   set paid_at = now()\n where number = 4711;\n";
@@ -34,7 +37,20 @@ async fn main() {
     let mut provider = settings("https://id.example.org", "quorate");
     provider.label = Some("Example".to_owned());
     let oidc = Some(declared(provider, None));
-    let world = World::with(Config { oidc, notify_own_network: true, ..Config::default() }).await;
+    let slack = Slack::start().await;
+    slack.conversation("C0DBA", true);
+    let in_slack = Some(Declared {
+        api: slack.api().parse().unwrap(),
+        bot_token: Secret::new(BOT_TOKEN),
+        signing_secret: Some(Secret::new(SIGNING_SECRET)),
+        app_token: None,
+    });
+    let config = Config { oidc, slack: in_slack, notify_own_network: true, ..Config::default() };
+    let world = World::with(config).await;
+    slack.follow(world.app().clock.clone());
+    let channel = json!({ "kind": "slack", "conversation": "C0DBA", "rules": [],
+        "description": "The dba team's conversation" });
+    world.put("root", "channels/slack", channel).await.good();
     let receiver = Receiver::start().await;
     for name in ["pager", "audit-trail"] {
         let channel = json!({ "kind": "webhook", "address": receiver.address, "all_requests": true,
@@ -93,6 +109,10 @@ async fn main() {
     let candidate = noted(component("one-group"), "screenshots");
     let candidate = world.upload("root", "policies/group-quorum/versions", candidate).await.good();
     let candidate = candidate.text("/digest").to_owned();
+    let told = slack.command(&world.url(), "U0BOB", "C0DBA", "list").await.json();
+    let told = told["text"].as_str().unwrap().to_owned();
+    let link = told.split_once('<').unwrap().1.split_once('|').unwrap().0;
+    let link = link.strip_prefix(&format!("{}/", world.url())).unwrap().to_owned();
     let pages = [
         ("sign-in", "sign-in".to_owned(), &nobody),
         ("sign-in-refused", "sign-in/oidc/callback".to_owned(), &nobody),
@@ -102,12 +122,15 @@ async fn main() {
         ("approved", format!("requests/{open}"), &bob),
         ("new", "requests/new?resource=billing-shell".to_owned(), &bob),
         ("account", "account".to_owned(), &bob),
+        ("slack", link, &bob),
         ("rules", "rules".to_owned(), &root),
         ("rule", "rules/prod-postgres-just-in-time".to_owned(), &root),
         ("resources", "resources".to_owned(), &root),
         ("resource", "resources/prod-postgres".to_owned(), &root),
         ("channels", "channels".to_owned(), &root),
         ("channel", "channels/pager".to_owned(), &root),
+        ("channel-slack", "channels/slack".to_owned(), &root),
+        ("new-channel", "new/channel".to_owned(), &root),
         ("people", "people".to_owned(), &root),
         ("person", "people/ann".to_owned(), &root),
         ("policies", "policies".to_owned(), &root),
