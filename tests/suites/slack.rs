@@ -5,6 +5,8 @@ use quorate::config::Config;
 use quorate::slack::Declared;
 use serde_json::{Value, json};
 
+use super::terminal::asks_the_shell;
+use crate::world::program::PATIENCE;
 use crate::world::slack::answers::Answered;
 use crate::world::slack::people::signature;
 use crate::world::slack::sdk::{slack_sdk_reads, slack_sdk_verifies};
@@ -156,6 +158,52 @@ async fn a_request_is_told_of_decided_by_buttons_and_shown_as_it_is_to_its_end()
     quiet(&world).await;
     assert_eq!((slack.messages(DBA).len(), slack.direct(&in_slack("ann")).len()), (1, 1));
     assert_eq!(slack.complaints(), Vec::<String>::new());
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_a_role_with_the_plugin_to_a_prompt_that_buttons_open_and_close() {
+    let slack = Slack::start().await;
+    slack.conversation(DBA, true);
+    let world = World::with(config(&slack)).await;
+    slack.follow(world.app().clock.clone());
+    let root = world.at_the_command_line("root");
+    let channel = format!("name: slack\nkind: slack\nconversation: {DBA}\n");
+    root.pipes(&["admin", "channels", "put", "-f", "-"], &channel).await.with(0);
+    root.runs(&["admin", "channels", "test", "slack"]).await.with(0);
+    shows(&slack, DBA, "Quorate reaches this conversation").await;
+    let conn = ["admin", "create", "conn", "prod", "--agent", "default", "--plugin", "slack", "--", "sh"];
+    root.runs(&conn).await.with(0);
+    let rule = "name: prod\naccess_type: just-in-time\nresources: [prod]\napproval_groups: [dba, security]\nrequire_all_groups: true\n";
+    root.pipes(&["admin", "rules", "put", "-f", "-"], rule).await.with(0);
+    for who in ["bob", "sam"] {
+        bind(&slack, &world, who).await;
+    }
+
+    let ann = world.at_the_command_line("ann");
+    let ask =
+        |reason: &'static str| ann.sits_down(&["connect", "prod", "--duration", "2h", "--reason", reason]);
+    let mut session = ask("fix invoice 4711");
+    session.wait_for("waiting for access request to be approved at http", PATIENCE).unwrap();
+    let message = shows(&slack, DBA, "fix invoice 4711").await;
+    clicks(&slack, &world, "bob", &message, "approve").await;
+    let message = shows(&slack, DBA, "bob approved").await;
+    clicks(&slack, &world, "sam", &message, "approve").await;
+    asks_the_shell(&mut session);
+    let approved = shows(&slack, DBA, "approved by").await;
+    let id = approved.metadata.unwrap()["event_payload"]["copy"].as_str().unwrap().replace("slack/", "");
+    root.runs(&["requests", "revoke", &id, "--reason", "enough"]).await.with(0);
+    assert_eq!(session.wait_exit(PATIENCE).unwrap(), 13, "{}", session.seen());
+    shows(&slack, DBA, "REVOKED by root: enough").await;
+
+    let mut session = ask("and invoice 4712");
+    session.wait_for("waiting for access request to be approved at http", PATIENCE).unwrap();
+    let message = shows(&slack, DBA, "and invoice 4712").await;
+    clicks(&slack, &world, "sam", &message, "reject").await;
+    let form = slack.until("the form", |slack| slack.views(&in_slack("sam")).pop()).await;
+    slack.submit(&world.url(), &in_slack("sam"), &form, &[("comment", "not twice")]).await;
+    session.wait_for("not twice", PATIENCE).unwrap();
+    assert_eq!(session.wait_exit(PATIENCE).unwrap(), 10, "{}", session.seen());
     world.finish().await;
 }
 
