@@ -413,6 +413,21 @@ async fn a_rule_can_want_votes_on_the_page_of_the_very_request_that_was_shown() 
     let id = world.ask("ann", "crown", "1h").await.good().id();
     let message = shows(&slack, DBA, "ann asks for crown").await;
     assert!(message.seen().contains("Open to decide") && !message.seen().contains("Approve"));
+    // A button that is not there, made up by somebody who can sign as Slack; and one that names what
+    // it does not show.
+    world.ask("ann", "prod", "1h").await.good();
+    let other = shows(&slack, DBA, "ann asks for prod").await;
+    let mut click = slack.clicking(&in_slack("bob"), &other, "approve");
+    let shown = world.request(&id).await.text("/digest").to_owned();
+    let named = click.payload["actions"][0]["value"].as_str().unwrap().replace(' ', "");
+    for (value, why) in [
+        (format!("{id} {shown}"), "wants votes cast on the page"),
+        (format!("{} {shown}", &named[..named.len() - shown.len()]), "shows another request"),
+    ] {
+        click.payload["actions"][0]["value"] = json!(value);
+        slack.send(&world.url(), &click).await;
+        whispered(&slack, "bob", why).await;
+    }
     let refused = world.approve("bob", &id).await;
     assert_eq!((refused.status, refused.text("/type")), (403, "/problems/on-page-only"));
     let url = message.blocks.last().unwrap()["elements"][0]["url"].as_str().unwrap().to_owned();
