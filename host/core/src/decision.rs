@@ -193,6 +193,11 @@ pub struct Decision {
 }
 
 impl Audience {
+    /// Whether it names nobody.
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty() && self.users.is_empty()
+    }
+
     /// Whether `person` is one of them.
     pub fn includes(&self, person: &Principal) -> bool {
         self.users.iter().any(|user| user == person.id.as_str())

@@ -1,7 +1,7 @@
 //! Secrets that the gateway's settings name: each in a file or in a variable of the environment,
 //! never in a flag or in the settings themselves.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::agent::Secret;
 
@@ -19,6 +19,11 @@ pub struct Place {
     pub key: &'static str,
     /// The variable that holds it.
     pub variable: &'static str,
+}
+
+/// The path that a flag gives, or that of the file of settings, which begins in its `folder`.
+pub fn path(flag: Option<PathBuf>, file: Option<PathBuf>, folder: &Path) -> Option<PathBuf> {
+    flag.or(file.map(|path| folder.join(path)))
 }
 
 /// The secret from `file` or from the `variable`, one line, without the line break at its end;

@@ -29,6 +29,7 @@
 
 mod append;
 mod audit;
+mod channel_secrets;
 mod copies;
 mod decisions;
 mod deliveries;
@@ -56,11 +57,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use append::{Append, AppendError, Appended, Basis, KEY_HOURS, Key, Side, Stored, TOKEN_DAYS_KEPT};
 pub use audit::{EntryFilter, Order};
+pub use channel_secrets::ChannelSecret;
 pub use copies::Copy;
 pub use decisions::{History, Point, PointFilter};
-pub use deliveries::{
-    ChannelSecret, ChannelStatus, DELIVERY_DAYS_KEPT, Delivery, DeliveryState, Failed, Tried,
-};
+pub use deliveries::{ChannelStatus, Delivery, DeliveryState, Failed, Tried};
 pub use find::{Cursor, PAGE_ROWS_MAX, Page, Paged, RequestFilter, SessionFilter, TEXT_CHARS_MAX};
 pub use letters::Letter;
 pub use read::{ReadError, Reader, Size};

@@ -32,6 +32,7 @@ use quorate_core::Timestamp;
 use quorate_core::channel::{Channel, ChannelKind, EventType};
 use quorate_core::entry::Kind;
 use quorate_core::ids::{ChannelName, RequestId};
+use quorate_core::request::Request;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
 
@@ -76,7 +77,9 @@ struct News {
     /// The entry that it is about.
     sealed: Sealed,
     /// The request, as it is now.
-    request: RequestView,
+    request: Request,
+    /// The same, as people see it.
+    view: RequestView,
 }
 
 /// What tells channels. Cheap to clone.
@@ -292,8 +295,8 @@ impl Notifier {
         let found = ledger.entries(&filter, 1, Order::OldestFirst)?;
         let sealed = found.into_iter().find(|sealed| sealed.seq == delivery.entry);
         let Some((sealed, request)) = sealed.zip(ledger.request(&delivery.request)?) else { return Ok(None) };
-        let request = self.lifecycle.view(&request)?;
-        Ok(Some(News { delivery: delivery.clone(), sealed, request }))
+        let view = self.lifecycle.view(&request)?;
+        Ok(Some(News { delivery: delivery.clone(), sealed, request, view }))
     }
 
     /// Has a channel told of an entry as soon as it can be, also where it was told or that was given

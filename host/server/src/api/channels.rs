@@ -95,27 +95,26 @@ impl From<ChannelStatus> for StatusView {
 
 impl ChannelView {
     fn of(app: &App, SavedChannel { channel, key }: SavedChannel) -> Result<Self, Problem> {
-        let (name, mut shown) = (channel.kind.name(), (None, None, BTreeSet::new()));
-        match channel.kind {
-            ChannelKind::Webhook { host } | ChannelKind::Teams { host } => shown.0 = Some(host),
-            ChannelKind::Slack { conversation } => shown.1 = conversation,
-            ChannelKind::Email { to } => shown.2 = to,
-        }
-        let (host, conversation, to) = shown;
-        Ok(Self {
+        let mut view = Self {
             status: app.ledger.channel_status(&channel.name)?.unwrap_or_default().into(),
             name: channel.name.into(),
             description: channel.description,
-            kind: name.to_owned(),
-            host,
-            conversation,
-            to,
+            kind: channel.kind.name().to_owned(),
+            host: None,
+            conversation: None,
+            to: BTreeSet::new(),
             all_requests: channel.all_requests,
             rules: channel.rules.into_iter().map(Into::into).collect(),
             events: channel.events.into_iter().map(Into::into).collect(),
             key,
             revision: channel.revision,
-        })
+        };
+        match channel.kind {
+            ChannelKind::Webhook { host } | ChannelKind::Teams { host } => view.host = Some(host),
+            ChannelKind::Slack { conversation } => view.conversation = conversation,
+            ChannelKind::Email { to } => view.to = to,
+        }
+        Ok(view)
     }
 }
 
@@ -241,7 +240,7 @@ pub(super) async fn list(
     Query(query): Query<ChannelQuery>,
 ) -> Result<Json<Listed<ChannelView>>, Problem> {
     let all = app.ledger.channels()?.into_iter();
-    let all = all.map(|channel| ChannelView::of(&app, known(channel))).collect::<Result<_, _>>()?;
+    let all = all.map(|channel| ChannelView::of(&app, channel.into())).collect::<Result<_, _>>()?;
     let page = cut(all, |one: &ChannelView| one.name.as_str(), query.limit, query.cursor.as_deref())?;
     Ok(Json(page))
 }
@@ -371,11 +370,7 @@ pub(super) async fn again(
     Err(Problem::not_found("delivery of entry", &entry.to_string()))
 }
 
-fn known(channel: Channel) -> SavedChannel {
-    SavedChannel { channel, key: None }
-}
-
 fn find(app: &App, name: &str) -> Result<SavedChannel, Problem> {
     let channel = app.ledger.channel(&name.parse()?)?;
-    channel.map(known).ok_or_else(|| Problem::not_found("channel", name))
+    channel.map(Into::into).ok_or_else(|| Problem::not_found("channel", name))
 }

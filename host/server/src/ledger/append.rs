@@ -6,7 +6,7 @@ use quorate_core::Timestamp;
 use quorate_core::entry::{Kind, Step, Stream};
 use quorate_core::ids::{ChannelName, Digest, ResourceName, UserId};
 
-use super::deliveries::ChannelSecret;
+use super::channel_secrets::ChannelSecret;
 
 /// How long an idempotency key is known, in hours.
 pub const KEY_HOURS: i64 = 24;

@@ -58,28 +58,7 @@ CREATE TABLE letters (
 ";
 
 /// How long what was delivered, or given up, is known, in days.
-pub const DELIVERY_DAYS_KEPT: i64 = 30;
-
-/// What the secrets of a channel are called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChannelSecret {
-    /// Where to deliver.
-    Address,
-    /// What to sign with.
-    Key,
-    /// What was signed with before, up to this revision of the channel, and is for a while still.
-    PreviousKey(u64),
-}
-
-impl ChannelSecret {
-    fn name(self) -> String {
-        match self {
-            Self::Address => "address".to_owned(),
-            Self::Key => "key".to_owned(),
-            Self::PreviousKey(revision) => format!("previous-key/{revision}"),
-        }
-    }
-}
+const DAYS_KEPT: i64 = 30;
 
 /// What came of telling a channel of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -252,19 +231,6 @@ impl Ledger {
 }
 
 impl Reader {
-    /// Where a channel delivers.
-    pub fn channel_address(&self, channel: &ChannelName) -> Result<Option<String>, ReadError> {
-        let sql = "SELECT value FROM channel_secrets WHERE channel = ?1 AND name = 'address'";
-        Ok(self.rows(sql, [channel.as_str()], |row| row.get(0))?.into_iter().next())
-    }
-
-    /// What the messages of a channel are signed with at `now`, the newest first.
-    pub fn channel_keys(&self, channel: &ChannelName, now: Timestamp) -> Result<Vec<String>, ReadError> {
-        let sql = "SELECT value FROM channel_secrets WHERE channel = ?1 AND name != 'address'
-                   AND (expires IS NULL OR expires > ?2) ORDER BY expires IS NULL DESC, expires DESC, name DESC";
-        self.rows(sql, params![channel.as_str(), micros(now)], |row| row.get(0))
-    }
-
     /// How a channel does; none where there is none of that name.
     pub fn channel_status(&self, channel: &ChannelName) -> Result<Option<ChannelStatus>, ReadError> {
         let count = |state: &str| {
@@ -345,57 +311,37 @@ impl Reader {
 
     fn deliveries_where(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Delivery>, ReadError> {
         let rows = self.rows(sql, params, |row| {
-            let names: [String; 4] = [row.get(0)?, row.get(2)?, row.get(3)?, row.get(8)?];
-            Ok((names, Plain::of(row)?))
+            let names: [String; 4] = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?];
+            let numbers = (number(row.get(4)?), number(row.get(5)?));
+            let times = (time(row, 6)?.unwrap_or(Timestamp::UNIX_EPOCH), time(row, 7)?);
+            Ok((names, numbers, times, row.get(8)?))
         })?;
-        let deliveries = rows.into_iter().map(|([channel, request, state, event], plain)| {
+        let deliveries = rows.into_iter().map(|(names, (entry, attempts), (queued_at, tried_at), error)| {
+            let [channel, event, request, state] = names;
             let found = DeliveryState::ALL.into_iter().find(|one| one.as_str() == state);
             let unknown = || ReadError::Unreadable(format!("`{state}` is no state of a delivery"));
             Ok(Delivery {
                 channel: parse(&channel)?,
+                entry,
                 event: parse(&event)?,
                 request: parse(&request)?,
                 state: found.ok_or_else(unknown)?,
-                entry: plain.entry,
-                attempts: plain.attempts,
-                queued_at: plain.queued_at,
-                tried_at: plain.tried_at,
-                error: plain.error,
+                attempts,
+                queued_at,
+                tried_at,
+                error,
             })
         });
         deliveries.collect()
     }
 }
 
-const COLUMNS: &str =
-    "channel, entry, request, state, attempts, queued, tried, coalesce(error, '') AS why, event";
+const COLUMNS: &str = "channel, event, request, state, entry, attempts, queued, tried, error";
 
 /// What waits, and is the oldest of its request that does: the others wait for it.
 const OLDEST: &str =
     "state = 'waiting' AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.channel = d.channel
     AND e.request = d.request AND e.state = 'waiting' AND e.entry < d.entry)";
-
-/// What of a row needs no parsing.
-struct Plain {
-    entry: u64,
-    attempts: u64,
-    queued_at: Timestamp,
-    tried_at: Option<Timestamp>,
-    error: Option<String>,
-}
-
-impl Plain {
-    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let error: String = row.get(7)?;
-        Ok(Self {
-            entry: number(row.get(1)?),
-            attempts: number(row.get(4)?),
-            queued_at: time(row, 5)?.unwrap_or(Timestamp::UNIX_EPOCH),
-            tried_at: time(row, 6)?,
-            error: Some(error).filter(|error| !error.is_empty()),
-        })
-    }
-}
 
 pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
     let micros: Option<i64> = row.get(column)?;
@@ -453,7 +399,7 @@ fn queue(
         insert.execute(row)?;
     }
     drop(insert);
-    let old = micros(now).saturating_sub(DELIVERY_DAYS_KEPT * 24 * 3600 * 1_000_000);
+    let old = micros(now).saturating_sub(DAYS_KEPT * 24 * 3600 * 1_000_000);
     let gone = "FROM deliveries WHERE state IN ('delivered', 'dead') AND tried <= ?1";
     transaction
         .prepare_cached(&format!(
@@ -504,18 +450,4 @@ fn note(
             .execute("UPDATE channels SET delivered_at = ?2 WHERE channel = ?1", params![name, now])?;
     }
     transaction.commit()
-}
-
-/// Keeps a secret of a channel.
-pub(super) fn keep_secret(
-    connection: &Connection,
-    channel: &ChannelName,
-    secret: ChannelSecret,
-    value: &str,
-    expires_at: Option<Timestamp>,
-) -> rusqlite::Result<usize> {
-    connection.execute(
-        "INSERT OR REPLACE INTO channel_secrets (channel, name, value, expires) VALUES (?1, ?2, ?3, ?4)",
-        params![channel.as_str(), secret.name(), value, expires_at.map(micros_up)],
-    )
 }

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::seal::{Head, Written, digest_of, int, micros};
 use super::views::{self, Thing, ViewError, revision};
 use super::{Append, AppendError, Appended, Basis, KEY_HOURS, Key, Side, Stored, TOKEN_DAYS_KEPT};
-use super::{deliveries, schema};
+use super::{channel_secrets, deliveries, schema};
 
 /// The most appends that share one transaction.
 const BATCH_MAX: usize = 256;
@@ -318,7 +318,7 @@ fn keep(connection: &Connection, side: &Side) -> rusqlite::Result<()> {
         Side::Secret { resource, name, value: None } => connection
             .execute("DELETE FROM secrets WHERE resource = ?1 AND name = ?2", [resource.as_str(), name]),
         Side::ChannelSecret { channel, secret, value, expires_at } => {
-            deliveries::keep_secret(connection, channel, *secret, value, *expires_at)
+            channel_secrets::keep_secret(connection, channel, *secret, value, *expires_at)
         }
     }?;
     Ok(())

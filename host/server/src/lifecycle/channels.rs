@@ -37,6 +37,12 @@ pub struct SavedChannel {
     pub key: Option<String>,
 }
 
+impl From<Channel> for SavedChannel {
+    fn from(channel: Channel) -> Self {
+        Self { channel, key: None }
+    }
+}
+
 impl Lifecycle {
     /// Adds or changes a channel; what is as it was is not written again. `address` is where it
     /// delivers, for kinds that have one; none keeps what is there. What the channel says of its

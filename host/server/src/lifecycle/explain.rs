@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quorate_core::channel::{ChannelKind, EventType};
+use quorate_core::channel::{Channel, ChannelKind};
 use quorate_core::decision::{Answer, Record};
 use quorate_core::ids::{ChannelName, RequestId};
 use quorate_core::request::{Request, State};
@@ -116,20 +116,12 @@ impl Lifecycle {
     fn unheard(&self, request: &Request) -> Result<Vec<String>, Error> {
         let decision = request.decision.as_deref().filter(|_| matches!(request.state, State::Pending));
         let Some(decision) = decision else { return Ok(Vec::new()) };
-        let ledger = &self.0.ledger;
-        let resource = ledger.resource(&request.asked.resource)?;
-        let mut in_slack = ledger.channels()?.into_iter().filter_map(|channel| match &channel.kind {
-            ChannelKind::Slack { conversation }
-                if channel.hears(EventType::RequestSubmitted, request, resource.as_ref()) =>
-            {
-                Some(conversation.is_none())
-            }
-            _ => None,
-        });
-        let (Some(true), true) = (in_slack.next(), in_slack.all(|only_people| only_people)) else {
+        let in_slack = self.slack_channels(request)?;
+        let only_people = |one: &Channel| matches!(one.kind, ChannelKind::Slack { conversation: None });
+        if in_slack.is_empty() || !in_slack.iter().all(only_people) {
             return Ok(Vec::new());
-        };
-        let users = ledger.users()?;
+        }
+        let users = self.0.ledger.users()?;
         let required = decision.waiting().iter().flat_map(|one| one.ways.iter().flatten());
         let groups: BTreeSet<&String> = required.flat_map(|one| &one.people.groups).collect();
         let nobody_hears = |group: &&String| {

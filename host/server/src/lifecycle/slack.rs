@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use quorate_core::channel::{Channel, ChannelKind, EventType};
 use quorate_core::ids::{GroupName, UserId};
 use quorate_core::refused::Refused;
+use quorate_core::request::Request;
 use quorate_core::user::{SlackUser, User};
 
 use super::{Error, Lifecycle, Plan, actor, nothing_planned};
@@ -13,6 +15,16 @@ impl Lifecycle {
     pub fn known_in_slack(&self, slack: &SlackUser) -> Result<Option<User>, Error> {
         let mut found = self.ledger().users()?.into_iter().filter(|user| user.slack.as_ref() == Some(slack));
         Ok(found.next().filter(|_| found.next().is_none()))
+    }
+
+    /// The channels in Slack that hear of a request.
+    pub fn slack_channels(&self, request: &Request) -> Result<Vec<Channel>, Error> {
+        let resource = self.ledger().resource(&request.asked.resource)?;
+        let hears = |one: &Channel| {
+            matches!(one.kind, ChannelKind::Slack { .. })
+                && one.hears(EventType::RequestSubmitted, request, resource.as_ref())
+        };
+        Ok(self.ledger().channels()?.into_iter().filter(hears).collect())
     }
 
     /// From now on `user` is `slack` there, as they say themselves.

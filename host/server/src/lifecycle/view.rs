@@ -255,6 +255,17 @@ impl Inner {
     }
 }
 
+impl VoteView {
+    /// What they did, in words: `approved`.
+    pub fn did(&self) -> &'static str {
+        match (self.choice.as_str(), self.forced) {
+            ("approve", true) => "forced the approval",
+            ("approve", false) => "approved",
+            _ => "rejected",
+        }
+    }
+}
+
 fn vote_view(vote: &Vote) -> VoteView {
     VoteView {
         voter: vote.voter.id.to_string(),

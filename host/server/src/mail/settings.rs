@@ -97,7 +97,7 @@ pub fn resolve(
 ) -> Result<Option<Declared>, String> {
     let settings = Settings {
         url: flags.url.or(file.url),
-        password_file: flags.password_file.or(file.password_file.map(|path| folder.join(path))),
+        password_file: given::path(flags.password_file, file.password_file, folder),
         from: flags.from.or(file.from),
     };
     let password = variable(PASSWORD.variable);

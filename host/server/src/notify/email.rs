@@ -43,7 +43,7 @@ pub(super) async fn tell(
     let (ledger, entry) = (notifier.lifecycle.ledger(), news.delivery.entry);
     let recipients = if to.is_empty() { concerned(ledger, news)? } else { to.clone() };
     if recipients.is_empty() {
-        if news.delivery.event == EventType::RequestSubmitted && waits(&news.request) {
+        if news.delivery.event == EventType::RequestSubmitted && waits(&news.view) {
             let nobody = ledger::Letter { to: String::new(), refused: Some(NOBODY.to_owned()) };
             ledger.note_letter(channel, entry, nobody).await?;
         }
@@ -135,9 +135,9 @@ async fn hand_over(
 /// The addresses of those whom it concerns: whom a policy has reminded; otherwise who can vote while
 /// it waits, and then who asked and who voted.
 fn concerned(ledger: &Ledger, news: &News) -> Result<BTreeSet<String>, ReadError> {
-    let request = &news.request;
+    let request = &news.view;
     if let Happened::RequestReminded { notice: Notice { people, .. } } = &news.sealed.entry.happened
-        && !(people.groups.is_empty() && people.users.is_empty())
+        && !people.is_empty()
     {
         let reminded = ledger.users()?.into_iter().filter(|user| people.includes(&user.principal()));
         return Ok(reminded.filter_map(reached).collect());

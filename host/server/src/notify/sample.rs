@@ -4,6 +4,7 @@ use quorate_core::Timestamp;
 use quorate_core::channel::EventType;
 use quorate_core::entry::{Actor, Entry, Happened, Stream};
 use quorate_core::ids::Digest;
+use serde_json::json;
 
 use super::News;
 use crate::ledger::{Delivery, DeliveryState, Sealed};
@@ -38,7 +39,7 @@ pub(super) fn news(event: EventType, state: &str, reason: &str) -> News {
         comment: reason.to_owned(),
         cast_at: at(),
     };
-    let request = RequestView {
+    let view = RequestView {
         id: id.to_owned(),
         state: state.to_owned(),
         requester: "ann".to_owned(),
@@ -70,6 +71,15 @@ pub(super) fn news(event: EventType, state: &str, reason: &str) -> News {
         digest: "d".to_owned(),
         revision: 1,
     };
+    let asked = json!({
+        "requester": "ann", "resource": "prod-postgres", "reason": reason,
+        "access": { "type": "just-in-time", "duration": "1h" },
+        "submitted_at": at(), "closes_at": at(),
+    });
+    let request = json!({
+        "id": id, "asked": asked, "votes": [], "decision": null, "record": null,
+        "state": { "name": "PENDING" }, "revision": 1,
+    });
     let id = id.parse().unwrap();
     let entry = Entry {
         stream: Stream::request(&id),
@@ -90,5 +100,5 @@ pub(super) fn news(event: EventType, state: &str, reason: &str) -> News {
         error: None,
     };
     let sealed = Sealed { seq: 7, entry, previous: Digest::ZERO, digest: Digest::of(b"seven") };
-    News { delivery, sealed, request }
+    News { delivery, sealed, request: serde_json::from_value(request).unwrap(), view }
 }

@@ -7,13 +7,12 @@
 
 use std::collections::BTreeMap;
 
-use quorate_core::channel::{Channel, ChannelKind, EventType};
+use quorate_core::channel::{Channel, ChannelKind};
 use quorate_core::entry::Happened;
 use quorate_core::ids::Digest;
 use quorate_core::notice::Notice;
 use quorate_core::request::{Request, State};
 use quorate_core::user::User;
-use quorate_core::verdict::Audience;
 
 use super::{News, Notifier, Undelivered};
 use crate::ledger::Copy;
@@ -27,17 +26,6 @@ const CLOCKS_APART: i64 = 300;
 impl From<Trouble> for Undelivered {
     fn from(trouble: Trouble) -> Self {
         Self { why: trouble.why, retry_after: trouble.retry_after, gone: false }
-    }
-}
-
-impl Trouble {
-    /// Whether it concerns everything that is asked of Slack now, and not one conversation.
-    fn is_general(&self) -> bool {
-        let general = ["invalid_auth", "not_authed", "account_inactive", "token_revoked", "missing_scope"];
-        match &self.code {
-            None => true,
-            Some(code) => general.contains(&code.as_str()) || code.ends_with("_error"),
-        }
     }
 }
 
@@ -67,6 +55,11 @@ impl<'a> Messages<'a> {
         }
     }
 
+    /// The conversation of such a place, where it is that of the request as it is.
+    fn conversation<'b>(&self, place: &'b str) -> Option<&'b str> {
+        (self.reminder.is_none() && !place.contains(' ')).then_some(place)
+    }
+
     /// What a message carries, so that it is found again.
     fn carries(&self) -> String {
         let Self { channel, request, reminder, .. } = self;
@@ -85,38 +78,43 @@ impl Notifier {
         channel: &Channel,
         news: &News,
     ) -> Result<Result<(), Undelivered>, Error> {
-        let ledger = self.lifecycle.ledger();
         let Some(slack) = &self.slack else { return Ok(Err(no_app())) };
-        let id = &news.delivery.request;
-        let Some(request) = ledger.request(id)? else { return Ok(Ok(())) };
-        let view = self.lifecycle.view(&request)?;
+        let News { sealed, request, view, .. } = news;
         let is_pending = matches!(request.state, State::Pending);
-        let page_only = is_pending && self.lifecycle.page_only(&request)?.is_some();
-        let messages = Messages::of(slack, channel, &request, content(&view, page_only));
-        let copies = ledger.copies(&channel.name, id)?.into_iter().map(|copy| copy.place);
-        let there = copies.filter(|place| !place.contains(' ')).collect();
-        let people = self.people(channel, &request, &view, None)?;
-        let told = self.tell_all(&messages, there, &people).await?;
-        let (Ok(()), Happened::RequestReminded { notice }) = (&told, &news.sealed.entry.happened) else {
+        let page_only = is_pending && self.lifecycle.page_only(request)?.is_some();
+        let messages = Messages::of(slack, channel, request, content(view, page_only));
+        let copies = self.lifecycle.ledger().copies(&channel.name, &request.id)?;
+        let users =
+            if self.tells_people(channel, request)? { self.lifecycle.ledger().users()? } else { Vec::new() };
+        let people = concerned(&users, request, view);
+        let told = self.tell_all(&messages, &copies, &people).await?;
+        let (Ok(()), Happened::RequestReminded { notice }) = (&told, &sealed.entry.happened) else {
             return Ok(told.map_err(Undelivered::from));
         };
-        let people = self.people(channel, &request, &view, Some(notice))?;
-        let content = reminder(&view, &notice.message);
+        let people = if notice.people.is_empty() { people } else { named(&users, notice) };
+        let content = reminder(view, &notice.message);
         let reminder =
-            Messages { reminder: Some(news.sealed.seq), ..Messages::of(slack, channel, &request, content) };
-        Ok(self.tell_all(&reminder, Vec::new(), &people).await?.map_err(Undelivered::from))
+            Messages { reminder: Some(sealed.seq), ..Messages::of(slack, channel, request, content) };
+        Ok(self.tell_all(&reminder, &copies, &people).await?.map_err(Undelivered::from))
     }
 
-    /// Brings the messages in these conversations up to date, and posts them where these people and
-    /// the channel's own conversation have none.
+    /// Whether it is this channel that tells people alone: of several in Slack the first does.
+    fn tells_people(&self, channel: &Channel, request: &Request) -> Result<bool, Error> {
+        let first = self.lifecycle.slack_channels(request)?.into_iter().next();
+        Ok(first.is_none_or(|first| first.name == channel.name))
+    }
+
+    /// Brings the messages up to date that are there, and posts them where these people and the
+    /// channel's own conversation have none.
     async fn tell_all(
         &self,
         messages: &Messages<'_>,
-        there: Vec<String>,
-        people: &[User],
+        copies: &[Copy],
+        people: &[&User],
     ) -> Result<Result<(), Trouble>, Error> {
         // Each conversation, and whether one where nothing can be posted is a failure.
-        let mut places: BTreeMap<String, bool> = there.into_iter().map(|place| (place, false)).collect();
+        let there = copies.iter().filter_map(|copy| messages.conversation(&copy.place));
+        let mut places: BTreeMap<String, bool> = there.map(|place| (place.to_owned(), false)).collect();
         for person in people {
             let Some(in_slack) = &person.slack else { continue };
             match messages.slack.conversation_with(in_slack).await {
@@ -133,7 +131,9 @@ impl Notifier {
         }
         let mut failed = None;
         for (conversation, is_own) in places {
-            match self.bring(messages, &conversation).await? {
+            let place = messages.place(&conversation);
+            let there = copies.iter().find(|copy| copy.place == place);
+            match self.bring(messages, &conversation, there).await? {
                 Ok(()) => {}
                 Err(trouble) if trouble.is_general() => return Ok(Err(trouble)),
                 Err(trouble) if is_own => failed = Some(trouble),
@@ -156,50 +156,13 @@ impl Notifier {
         Ok(())
     }
 
-    /// Who is told of it alone: while it waits, who subscribed and can vote; then, the requester. Of
-    /// a notice that names people those who subscribed.
-    fn people(
-        &self,
-        channel: &Channel,
-        request: &Request,
-        view: &RequestView,
-        notice: Option<&Notice>,
-    ) -> Result<Vec<User>, Error> {
-        let ledger = self.lifecycle.ledger();
-        let resource = ledger.resource(&request.asked.resource)?;
-        let hears = |one: &Channel| {
-            matches!(one.kind, ChannelKind::Slack { .. })
-                && one.hears(EventType::RequestSubmitted, request, resource.as_ref())
-        };
-        // Of several channels in Slack one tells people.
-        if ledger.channels()?.iter().find(|one| hears(one)).is_some_and(|first| first.name != channel.name) {
-            return Ok(Vec::new());
-        }
-        let users = ledger.users()?;
-        let names_some = |people: &&Audience| !(people.groups.is_empty() && people.users.is_empty());
-        if let Some(people) = notice.map(|notice| &notice.people).filter(names_some) {
-            let named = |user: &User| people.includes(&user.principal()) && user.hears_of(&[]);
-            return Ok(users.into_iter().filter(named).collect());
-        }
-        let (true, Some(decision)) = (matches!(request.state, State::Pending), request.decision.as_deref())
-        else {
-            return Ok(users.into_iter().filter(|user| user.id == request.asked.requester).collect());
-        };
-        let ways = view.waiting.iter().flat_map(|waiting| &waiting.ways);
-        let missing = ways.flat_map(|way| &way.missing);
-        let able: Vec<&str> = missing.flat_map(|one| &one.people).map(String::as_str).collect();
-        let wanted: Vec<_> = decision.waiting().iter().flat_map(|one| one.ways.iter().flatten()).collect();
-        let hears = |user: &User| {
-            let of = |groups: &[String]| user.hears_of(groups);
-            let by_name = |users: &[String]| users.iter().any(|one| one == user.id.as_str());
-            able.contains(&user.id.as_str())
-                && wanted.iter().any(|one| of(&one.people.groups) || (by_name(&one.people.users) && of(&[])))
-        };
-        Ok(users.into_iter().filter(hears).collect())
-    }
-
     /// Brings the message in one conversation up to date, or posts it.
-    async fn bring(&self, messages: &Messages<'_>, conversation: &str) -> Result<Result<(), Trouble>, Error> {
+    async fn bring(
+        &self,
+        messages: &Messages<'_>,
+        conversation: &str,
+        there: Option<&Copy>,
+    ) -> Result<Result<(), Trouble>, Error> {
         let Messages { slack, channel, request, content, shows, .. } = messages;
         let ledger = self.lifecycle.ledger();
         let (place, carries) = (messages.place(conversation), messages.carries());
@@ -207,13 +170,11 @@ impl Notifier {
             let copy = Copy { place: place.clone(), message, shows, noted_at: self.clock.now() };
             ledger.note_copy(&channel.name, &request.id, copy).await
         };
-        let copies = ledger.copies(&channel.name, &request.id)?;
-        let there = copies.into_iter().find(|copy| copy.place == place);
         let message = match there {
-            Some(Copy { message: Some(_), shows: Some(before), .. }) if before == *shows => {
+            Some(Copy { message: Some(_), shows: Some(before), .. }) if before == shows => {
                 return Ok(Ok(()));
             }
-            Some(Copy { message: Some(message), .. }) => Some(message),
+            Some(Copy { message: Some(message), .. }) => Some(message.clone()),
             Some(Copy { message: None, noted_at, .. }) => {
                 let tried = noted_at.as_second();
                 let window = (tried - CLOCKS_APART, tried + CLOCKS_APART);
@@ -244,6 +205,31 @@ impl Notifier {
         }
         Ok(Ok(()))
     }
+}
+
+/// Who is told of a request alone: while it waits, who subscribed and can vote; then, the requester.
+fn concerned<'a>(users: &'a [User], request: &Request, view: &RequestView) -> Vec<&'a User> {
+    let decision = request.decision.as_deref().filter(|_| matches!(request.state, State::Pending));
+    let Some(decision) = decision else {
+        return users.iter().filter(|user| user.id == request.asked.requester).collect();
+    };
+    let ways = view.waiting.iter().flat_map(|waiting| &waiting.ways);
+    let missing = ways.flat_map(|way| &way.missing);
+    let able: Vec<&str> = missing.flat_map(|one| &one.people).map(String::as_str).collect();
+    let wanted: Vec<_> = decision.waiting().iter().flat_map(|one| one.ways.iter().flatten()).collect();
+    let hears = |user: &&User| {
+        let of = |groups: &[String]| user.hears_of(groups);
+        let by_name = |users: &[String]| users.iter().any(|one| one == user.id.as_str());
+        able.contains(&user.id.as_str())
+            && wanted.iter().any(|one| of(&one.people.groups) || (by_name(&one.people.users) && of(&[])))
+    };
+    users.iter().filter(hears).collect()
+}
+
+/// Whom a notice names, of those who subscribed.
+fn named<'a>(users: &'a [User], notice: &Notice) -> Vec<&'a User> {
+    let named = |user: &&User| notice.people.includes(&user.principal()) && user.hears_of(&[]);
+    users.iter().filter(named).collect()
 }
 
 fn no_app() -> Undelivered {

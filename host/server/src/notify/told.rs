@@ -51,7 +51,7 @@ pub(super) struct Told {
 impl Told {
     /// What `news` says, within `limits`.
     pub(super) fn of(news: &News, limits: &Limits) -> Self {
-        let request = &news.request;
+        let request = &news.view;
         let mut facts = vec![("Who", request.requester.clone()), ("What", what(request))];
         if let Some(duration) = &request.duration {
             let less = request.allowed.as_ref();
@@ -90,7 +90,7 @@ pub(super) fn asks(request: &RequestView) -> String {
 
 /// What happened.
 fn headline(news: &News) -> String {
-    let News { delivery, sealed, request } = news;
+    let News { delivery, sealed, view: request, .. } = news;
     let RequestView { requester, resource, .. } = request;
     let by = &sealed.entry.by;
     match delivery.event {
@@ -144,34 +144,16 @@ fn command(request: &RequestView, chars_max: usize) -> String {
 }
 
 fn needs(waiting: &WaitingView) -> String {
-    let ways = waiting.ways.iter().map(|way| {
-        let missing = way.missing.iter().map(|one| {
-            let shown: Vec<&str> = one.people.iter().take(5).map(String::as_str).collect();
-            let more = one.people.len().saturating_sub(shown.len());
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let people = if shown.is_empty() { "nobody".to_owned() } else { shown.join(", ") };
-            format!("{} ({people}{more})", one.what)
-        });
-        missing.collect::<Vec<_>>().join(" and ")
-    });
-    let ways = ways.collect::<Vec<_>>().join("; or ");
+    let ways = waiting.words();
     let ways = if ways.is_empty() { "time".to_owned() } else { ways };
     visible(&format!("rule {}: {ways}", waiting.rule), 500)
 }
 
 fn votes(request: &RequestView, chars_max: usize) -> impl Iterator<Item = String> {
     request.votes.iter().map(move |vote| {
-        let choice = match (vote.choice.as_str(), vote.forced) {
-            ("approve", true) => "forced the approval",
-            ("approve", false) => "approved",
-            _ => "rejected",
-        };
+        let did = format!("{} {}", vote.voter, vote.did());
         let comment = visible(&vote.comment, chars_max);
-        if comment.is_empty() {
-            format!("{} {choice}", vote.voter)
-        } else {
-            format!("{} {choice}: {comment}", vote.voter)
-        }
+        if comment.is_empty() { did } else { format!("{did}: {comment}") }
     })
 }
 

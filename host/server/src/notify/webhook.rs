@@ -30,7 +30,7 @@ pub(super) struct Message {
 impl Message {
     /// What happened, and the request as it is now.
     pub(super) fn about(news: &News) -> serde_json::Result<Self> {
-        let News { delivery, sealed, request } = news;
+        let News { delivery, sealed, view: request, .. } = news;
         // The same for every attempt, and for no other entry of no other ledger.
         let parts = [delivery.channel.as_str().as_bytes(), sealed.digest.as_bytes().as_slice()];
         let id = format!("msg_{}", &Digest::of_parts(parts).to_string()[..32]);

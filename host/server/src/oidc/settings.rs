@@ -151,9 +151,7 @@ fn over(flags: Settings, file: Settings, folder: &Path) -> Settings {
     Settings {
         issuer: flags.issuer.or(file.issuer),
         client_id: flags.client_id.or(file.client_id),
-        client_secret_file: flags
-            .client_secret_file
-            .or(file.client_secret_file.map(|path| folder.join(path))),
+        client_secret_file: given::path(flags.client_secret_file, file.client_secret_file, folder),
         user_claim: flags.user_claim.or(file.user_claim),
         groups_claim: flags.groups_claim.or(file.groups_claim),
         scopes: flags.scopes.or(file.scopes),

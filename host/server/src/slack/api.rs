@@ -24,6 +24,18 @@ const HISTORY_PAGES_MAX: usize = 20;
 /// What our messages say of themselves to programs, and which is theirs of what it holds.
 const METADATA: (&str, &str) = ("quorate_request", "copy");
 
+/// What Slack says about the app or itself, and not about what it was asked for.
+const GENERAL: [&str; 8] = [
+    "invalid_auth",
+    "not_authed",
+    "account_inactive",
+    "token_revoked",
+    "token_expired",
+    "missing_scope",
+    "ratelimited",
+    "service_unavailable",
+];
+
 /// Why Slack did not do something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
@@ -43,6 +55,11 @@ impl Trouble {
     /// Whether this is what Slack calls it.
     pub fn is(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)
+    }
+
+    /// Whether it concerns everything that is asked of Slack now, and not one conversation.
+    pub fn is_general(&self) -> bool {
+        self.code.as_deref().is_none_or(|code| GENERAL.contains(&code) || code.ends_with("_error"))
     }
 
     /// Whether it may have been done all the same.
@@ -222,7 +239,9 @@ fn meaning(code: &str) -> Option<&'static str> {
         "not_in_channel" => "invite the app into the conversation",
         "channel_not_found" => "there is no such conversation, or the app is not in it",
         "is_archived" => "the conversation is archived",
-        "invalid_auth" | "not_authed" | "token_revoked" | "account_inactive" => "the token is not right",
+        "invalid_auth" | "not_authed" | "token_revoked" | "token_expired" | "account_inactive" => {
+            "the token is not right"
+        }
         "missing_scope" => "the app may not do this: install it again with the manifest",
         _ => return None,
     })

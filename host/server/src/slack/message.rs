@@ -8,7 +8,7 @@ use quorate_core::text::steers;
 use serde_json::{Value, json};
 
 use super::api::Content;
-use crate::lifecycle::{MissingView, RequestView, VoteView, WayView};
+use crate::lifecycle::{RequestView, VoteView, WaitingView};
 
 /// The button that votes for it.
 pub(super) const APPROVE: &str = "approve";
@@ -25,8 +25,8 @@ const WORDS_CHARS_MAX: usize = 600;
 const COMMAND_CHARS_MAX: usize = 2400;
 /// How many votes are shown, the newest.
 const VOTES_MAX: usize = 20;
-/// How many of those who can vote are named.
-const NAMED_MAX: usize = 5;
+/// How many policies are shown that it waits for.
+const WAITING_MAX: usize = 5;
 
 /// A request as it is now. `page_only`: votes on it are cast on its page.
 pub fn content(request: &RequestView, page_only: bool) -> Content {
@@ -41,7 +41,7 @@ pub fn content(request: &RequestView, page_only: bool) -> Content {
         body.push(labelled("Command", if is_whole { "" } else { "(cut: the page shows all of it)" }));
         body.push(preformatted(&command));
     }
-    body.extend(missing(request).into_iter().map(|line| labelled("Needs", &line)));
+    body.extend(missing(request).map(|line| labelled("Needs", &line)));
     let votes = request.votes.iter().rev().take(VOTES_MAX).rev().map(|vote| labelled("Vote", &voted(vote)));
     body.extend(votes);
     let mut buttons = Vec::new();
@@ -169,36 +169,16 @@ fn hides(c: char) -> bool {
     steers(c) && !matches!(c, '\n' | '\t')
 }
 
-/// What each policy waits for: `1 of dba (bob, bea)`.
-fn missing(request: &RequestView) -> Vec<String> {
-    let one = |missing: &MissingView| {
-        let named = missing.people.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
-        let more = missing.people.len().saturating_sub(NAMED_MAX);
-        let people = match (missing.people.len(), more) {
-            (0, _) => "nobody can".to_owned(),
-            (_, 0) => named,
-            (_, more) => format!("{named} and {more} more"),
-        };
-        format!("{} ({people})", missing.what)
-    };
-    let way = |way: &WayView| way.missing.iter().map(one).collect::<Vec<_>>().join(" and ");
-    let ways = request.waiting.iter().map(|waiting| waiting.ways.iter().map(way).collect::<Vec<_>>());
-    let each = ways.filter(|ways| !ways.is_empty()).map(|ways| cut(&ways.join(", or "), WORDS_CHARS_MAX));
-    each.take(NAMED_MAX).collect()
+/// What each policy waits for.
+fn missing(request: &RequestView) -> impl Iterator<Item = String> {
+    let each = request.waiting.iter().map(WaitingView::words).filter(|words| !words.is_empty());
+    each.take(WAITING_MAX).map(|words| cut(&words, WORDS_CHARS_MAX))
 }
 
 fn voted(vote: &VoteView) -> String {
-    let did = match (vote.choice.as_str(), vote.forced) {
-        ("approve", true) => "forced the approval",
-        ("approve", false) => "approved",
-        _ => "rejected",
-    };
-    let comment = if vote.comment.trim().is_empty() {
-        String::new()
-    } else {
-        format!(": {}", cut(&vote.comment, WORDS_CHARS_MAX))
-    };
-    format!("{} {did}{comment}", vote.voter)
+    let did = format!("{} {}", vote.voter, vote.did());
+    let comment = cut(&vote.comment, WORDS_CHARS_MAX);
+    if comment.is_empty() { did } else { format!("{did}: {comment}") }
 }
 
 /// `text`, at most so many characters of it, with nothing in it that is not seen.

@@ -79,8 +79,7 @@ pub fn resolve(
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Option<Declared>, String> {
     let secret = |place: Place, flag: Option<PathBuf>, file: Option<PathBuf>| {
-        let file = flag.or(file.map(|path| folder.join(path)));
-        given::secret(place, file, variable(place.variable))
+        given::secret(place, given::path(flag, file, folder), variable(place.variable))
     };
     let bot_token = secret(BOT_TOKEN, flags.bot_token_file, file.bot_token_file)?;
     let signing_secret = secret(SIGNING_SECRET, flags.signing_secret_file, file.signing_secret_file)?;

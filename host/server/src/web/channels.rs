@@ -18,7 +18,7 @@ use quorate_core::user::User;
 use serde::Deserialize;
 
 use super::form::{Fields, Picker, Wrong, nobody_was_first};
-use super::page::{Frame, Refusal, show};
+use super::page::{Done, Frame, Refusal, show};
 use super::visitor::{Admin, Auditor, Nothing, Sent};
 use super::words::{self, names};
 use crate::api::Problem;
@@ -112,19 +112,12 @@ pub(super) async fn blank(Admin(user): Admin, State(app): State<App>) -> Result<
     Ok(show(StatusCode::OK, &ChannelPage::of(&app, &user, Filled::default(), Wrong::default())?))
 }
 
-#[derive(Deserialize)]
-pub(super) struct After {
-    /// What was done just now.
-    #[serde(default)]
-    done: String,
-}
-
 /// The form with a channel in it.
 pub(super) async fn page(
     Auditor(user): Auditor,
     State(app): State<App>,
     Path(name): Path<ChannelName>,
-    Query(After { done }): Query<After>,
+    Query(Done { done }): Query<Done>,
 ) -> Result<Response, Refusal> {
     let page = ChannelPage::there(&app, &user, &name, Wrong::default())?;
     let done = match done.as_str() {

@@ -81,6 +81,14 @@ pub(super) struct After {
     pub(super) saved: bool,
 }
 
+/// The same, where several things can have been done.
+#[derive(Deserialize)]
+pub(super) struct Done {
+    /// What was done just now; empty: nothing.
+    #[serde(default)]
+    pub(super) done: String,
+}
+
 /// A page under a status.
 pub(super) fn show(status: StatusCode, page: &impl Template) -> Response {
     match page.render() {

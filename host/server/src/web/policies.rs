@@ -16,10 +16,9 @@ use quorate_core::ids::{Digest, PolicyName};
 use quorate_core::policy::{Activation, Demand, Policy, Stage, Transition, Version};
 use quorate_core::user::User;
 use quorate_policy::{Limits, Metadata};
-use serde::Deserialize;
 
 use super::form::Fields;
-use super::page::{Frame, Refusal, show};
+use super::page::{Done, Frame, Refusal, show};
 use super::visitor::{Admin, Auditor, Sent, is_ours};
 use super::words;
 use crate::api::{ConditionView, Problem, conditions, resolve};
@@ -86,19 +85,12 @@ pub(super) async fn list(Auditor(user): Auditor, State(app): State<App>) -> Resu
     Ok(show(StatusCode::OK, &PoliciesPage::of(&app, &user)?))
 }
 
-#[derive(Deserialize)]
-pub(super) struct After {
-    /// What was done just now.
-    #[serde(default)]
-    done: String,
-}
-
 /// One policy.
 pub(super) async fn page(
     Auditor(user): Auditor,
     State(app): State<App>,
     Path(name): Path<PolicyName>,
-    Query(After { done }): Query<After>,
+    Query(Done { done }): Query<Done>,
 ) -> Result<Response, Refusal> {
     let page = PolicyPage::of(&app, &user, &name)?;
     Ok(show(StatusCode::OK, &PolicyPage { done: said(&done).to_owned(), ..page }))

@@ -9,6 +9,9 @@ use utoipa::ToSchema;
 
 use super::RequestView;
 
+/// How many of those who can vote are named.
+const NAMED_MAX: usize = 5;
+
 /// What one policy waits for.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct WaitingView {
@@ -58,6 +61,26 @@ impl WaitingView {
             ways: ways_out(waiting, able).into_iter().map(way).collect(),
         }
     }
+
+    /// What it waits for, in words: `1 of dba (bob, bea); or 1 of leads (lea)`. Empty where nobody's
+    /// approval would help.
+    pub fn words(&self) -> String {
+        let way = |way: &WayView| way.missing.iter().map(missing_words).collect::<Vec<_>>().join(" and ");
+        self.ways.iter().map(way).collect::<Vec<_>>().join("; or ")
+    }
+}
+
+fn missing_words(missing: &MissingView) -> String {
+    let MissingView { what, approvals, people } = missing;
+    if people.len() < *approvals as usize {
+        let are = if people.len() == 1 { "1 person".to_owned() } else { format!("{} people", people.len()) };
+        return format!("{what} (cannot be met: {approvals} needed, {are})");
+    }
+    let shown = people.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match people.len().saturating_sub(NAMED_MAX) {
+        0 => format!("{what} ({shown})"),
+        more => format!("{what} ({shown} and {more} more)"),
+    }
 }
 
 /// Where a request stands, in one line; `asked_again` is when the policies wanted to be.
@@ -69,13 +92,10 @@ pub(super) fn summary(view: &RequestView, asked_again: Option<Timestamp>) -> Str
         );
     }
     if view.state == "PENDING" {
-        let each = view.waiting.iter().map(|one| {
-            let ways = one.ways.iter().map(way_words).collect::<Vec<_>>();
-            match (ways.is_empty(), asked_again) {
-                (false, _) => ways.join("; or "),
-                (true, Some(at)) => format!("time to pass (the policies are asked again at {at:.0})"),
-                (true, None) => "time: nobody can help".to_owned(),
-            }
+        let each = view.waiting.iter().map(|one| match (one.ways.is_empty(), asked_again) {
+            (false, _) => one.words(),
+            (true, Some(at)) => format!("time to pass (the policies are asked again at {at:.0})"),
+            (true, None) => "time: nobody can help".to_owned(),
         });
         let each = each.collect::<Vec<_>>().join("; and ");
         let nobody =
@@ -91,19 +111,4 @@ pub(super) fn summary(view: &RequestView, asked_again: Option<Timestamp>) -> Str
         Some(ended) => format!("{} by {}: {}", view.state, ended.by, ended.why),
         None => view.state.clone(),
     }
-}
-
-fn way_words(way: &WayView) -> String {
-    let missing = way.missing.iter().map(|one| {
-        let people = one.people.len();
-        if people < one.approvals as usize {
-            let are = if people == 1 { "1 person".to_owned() } else { format!("{people} people") };
-            format!("{} (cannot be met: {} needed, {are})", one.what, one.approvals)
-        } else {
-            let shown = one.people.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
-            let more = if people > 5 { format!(" and {} more", people - 5) } else { String::new() };
-            format!("{} ({shown}{more})", one.what)
-        }
-    });
-    missing.collect::<Vec<_>>().join(" and ")
 }

@@ -60,7 +60,7 @@ impl Letter {
         let answers = if first.is_some() { "Re: " } else { "" };
         Ok(Self {
             // The same for all messages of a thread: some readers go by it too.
-            subject: format!("{answers}{}", asks(&news.request)),
+            subject: format!("{answers}{}", asks(&news.view)),
             plain: Plain { told: &told, channel }.render()?,
             html: Html { told: &told, channel }.render()?,
             channel: channel.clone(),

@@ -55,9 +55,9 @@ fn a_card_is_small_enough_whatever_is_in_it() {
         ["x".repeat(60_000), "ü".repeat(60_000), "\u{202e}".repeat(60_000), "\u{1f600}\"\n".repeat(20_000)]
     {
         let mut news = news(EventType::RequestSubmitted, "PENDING", &reason);
-        news.request.votes = vec![news.request.votes[0].clone(); 200];
-        let waiting = news.request.waiting[0].clone();
-        news.request.waiting = vec![waiting; 200];
+        news.view.votes = vec![news.view.votes[0].clone(); 200];
+        let waiting = news.view.waiting[0].clone();
+        news.view.waiting = vec![waiting; 200];
         let card = card(&news);
         assert!(size(&card) <= CARD_BYTES_MAX, "{}", size(&card));
         assert!(card.to_string().contains("cut: the page shows all of it"));

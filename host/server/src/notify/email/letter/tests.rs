@@ -35,7 +35,7 @@ fn it_says_who_what_why_and_what_is_needed() {
         "What: prod-postgres, one command\n",
         "Why: invoice 4711\n",
         "    | argument: --quiet\n    | SELECT 1;\n    | invoice 4711\n",
-        "  - rule prod: 1 of security (sam, sue) and 1 of dba (nobody)\n",
+        "  - rule prod: 1 of security (sam, sue) and 1 of dba (cannot be met: 1 needed, 0 people)\n",
         "  - bob approved: invoice 4711\n",
         "It times out 2026-03-02 10:00:00 UTC unless somebody decides.\n",
         "https://quorate.example.org/requests/01890a5d",
