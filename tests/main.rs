@@ -44,10 +44,12 @@ mod suites {
     mod slack;
     mod slack_peer;
     mod slack_peer_people;
+    mod slack_told;
     mod structure;
     mod stuck;
     mod teams;
     mod terminal;
+    mod told_once;
     mod tools;
     mod votes;
     mod web;

@@ -6,6 +6,7 @@
 //   refuse, defer: addresses that are refused for good, or for now
 //   user, password: nobody else gives it anything
 //   delay_ms: how long it thinks about each
+//   silent: it takes what it is given and never says so
 //   starttls: whether it offers TLS, with a certificate that nobody knows
 // What it took is a line of JSON in FOLDER/messages. A line on standard output says that it serves;
 // it ends with its standard input.
@@ -64,7 +65,7 @@ const server = new SMTPServer({
       source: source.toString('latin1'),
     };
     appendFileSync(`${folder}/messages`, `${JSON.stringify(message)}\n`);
-    answer();
+    if (!settings().silent) answer();
   },
 });
 server.on('error', () => {});

@@ -1,17 +1,14 @@
 //! A real mail server in a process of its own, and what it was given as a library for mail reads it.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use quorate::mail::{Declared, Settings, resolve};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
-use super::browser::variable;
 use super::gateway::free_address;
-use super::program::in_time;
+use super::node;
 
 /// Whom the gateway's messages are from.
 pub const FROM: &str = "Quorate <quorate@example.org>";
@@ -45,24 +42,14 @@ impl Postbox {
 
     /// Starts it.
     pub async fn serve(&mut self) {
-        let modules = variable("QUORATE_SMTP_SERVER");
-        let modules =
-            modules.expect("`tests/run` fetches smtp-server and mailparser and says where they are");
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/world/postbox.mjs");
         let (_, port) = self.address.split_once(':').unwrap();
-        let mut process = Command::new("node")
-            .args([script, &modules, port])
-            .arg(self.folder.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut said = BufReader::new(process.stdout.take().unwrap()).lines();
-        let ready = in_time(said.next_line()).await.unwrap();
-        assert_eq!(ready.as_deref(), Some("serving"));
+        let process = node::serve("postbox.mjs", "QUORATE_SMTP_SERVER", port, self.folder.path()).await;
         self.process = Some(process);
+    }
+
+    /// Whether it serves.
+    pub fn serves(&self) -> bool {
+        self.process.is_some()
     }
 
     /// Ends it.

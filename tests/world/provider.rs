@@ -1,17 +1,14 @@
 //! A real `OpenID` Connect provider in a process of its own, with accounts that the test changes.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use quorate::oidc::{Declared, Groups, Settings, resolve};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
-use super::browser::variable;
 use super::gateway::free_address;
-use super::program::in_time;
+use super::node;
 
 /// How the gateway shows who it is. Such characters have to be escaped on the way (RFC 6749, 2.3.1).
 pub const SECRET: &str = "a secret: 100% \"of it\"";
@@ -39,24 +36,8 @@ impl Provider {
 
     /// Starts it, with new keys.
     pub async fn serve(&mut self) {
-        let module = variable("QUORATE_OIDC_PROVIDER");
-        let module = module.expect("`tests/run` fetches oidc-provider and says where it is");
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/world/provider.mjs");
         let (_, port) = self.address.split_once(':').unwrap();
-        let mut process = Command::new("node")
-            .args([script, &module, port])
-            .arg(self.accounts())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut said = BufReader::new(process.stdout.take().unwrap()).lines();
-        let ready = in_time(said.next_line()).await.unwrap();
-        assert_eq!(ready.as_deref(), Some("serving"));
-        // It goes on talking, and must not be held up by that.
-        tokio::spawn(async move { while let Ok(Some(_)) = said.next_line().await {} });
+        let process = node::serve("provider.mjs", "QUORATE_OIDC_PROVIDER", port, &self.accounts()).await;
         self.process = Some(process);
     }
 

@@ -73,6 +73,7 @@ struct Kept {
     messages: Vec<Message>,
     /// What is answered from now on; 200 where nothing is said.
     answer: Option<(u16, Vec<(&'static str, String)>)>,
+    silent: bool,
 }
 
 #[derive(Clone)]
@@ -97,6 +98,11 @@ impl Receiver {
         self.kept.lock().unwrap().answer = Some((status, headers));
     }
 
+    /// It keeps what arrives and says nothing, or does no longer.
+    pub fn silent(&self, silent: bool) {
+        self.kept.lock().unwrap().silent = silent;
+    }
+
     /// Everything that arrived, in order.
     pub fn messages(&self) -> Vec<Message> {
         self.kept.lock().unwrap().messages.clone()
@@ -115,10 +121,16 @@ impl Receiver {
 }
 
 async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes) -> (StatusCode, HeaderMap) {
-    let mut kept = receiver.kept.lock().unwrap();
-    let (status, given) = kept.answer.clone().unwrap_or((200, Vec::new()));
-    let text = String::from_utf8(body.to_vec()).unwrap();
-    kept.messages.push(Message { headers, text, status });
+    let ((status, given), silent) = {
+        let mut kept = receiver.kept.lock().unwrap();
+        let answer = kept.answer.clone().unwrap_or((200, Vec::new()));
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        kept.messages.push(Message { headers, text, status: answer.0 });
+        (answer, kept.silent)
+    };
+    if silent {
+        std::future::pending::<()>().await;
+    }
     let given = given.into_iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
     (StatusCode::from_u16(status).unwrap(), given.collect())
 }
