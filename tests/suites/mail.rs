@@ -1,6 +1,6 @@
 //! People hear of requests by e-mail: each for themselves, once, and whatever others write.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use quorate::config::Config;
@@ -215,6 +215,29 @@ async fn needs_smtp_a_server_that_is_down_for_two_hours_loses_nothing() {
         })
         .collect();
     assert_eq!(each.len(), 20, "somebody was told twice");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn needs_smtp_messages_go_over_few_connections_as_long_as_the_server_lets_them() {
+    let mut postbox = Postbox::down();
+    postbox.set(&json!({ "most": 5 }));
+    let world = world(postbox.declared()).await;
+    channel(&world, json!({ "to": ["dba@example.org"], "events": ["request.submitted"] })).await;
+    for _ in 0..16 {
+        world.ask("ann", "prod", "1h").await.good();
+    }
+    until_status(&world, "failures", json!(1)).await;
+    postbox.serve().await;
+    world.clock.advance(60);
+    let mut by_connection = BTreeMap::<String, usize>::new();
+    for message in told(&world, &postbox, 16).await {
+        *by_connection.entry(message["connection"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    assert!(by_connection.values().all(|count| *count <= 5), "{by_connection:?}");
+    assert!(by_connection.len() <= 8, "{by_connection:?}");
+    let status = until_status(&world, "failures", json!(0)).await;
+    assert_eq!(status["dead"], 0);
     world.finish().await;
 }
 

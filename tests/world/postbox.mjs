@@ -6,6 +6,7 @@
 //   refuse, defer: addresses that are refused for good, or for now
 //   user, password: nobody else gives it anything
 //   delay_ms: how long it thinks about each
+//   most: how many messages it takes over one connection, which it then ends
 //   silent: it takes what it is given and never says so
 //   starttls: whether it offers TLS, with a certificate that nobody knows
 // What it took is a line of JSON in FOLDER/messages. A line on standard output says that it serves;
@@ -20,12 +21,16 @@ const { simpleParser } = require('mailparser');
 
 const settings = () => JSON.parse(readFileSync(`${folder}/settings.json`));
 const { user, starttls } = settings();
+// How many messages came over each connection.
+const counts = new Map();
 
 function refusal(code, text) {
   return Object.assign(new Error(text), { responseCode: code });
 }
 
 const server = new SMTPServer({
+  // Names are not looked up: that could take longer than everything else.
+  disableReverseLookup: true,
   authOptional: !user,
   allowInsecureAuth: true,
   disabledCommands: [...(user ? [] : ['AUTH']), ...(starttls ? [] : ['STARTTLS'])],
@@ -48,6 +53,7 @@ const server = new SMTPServer({
     const mail = await simpleParser(source);
     const message = {
       from: session.envelope.mailFrom.address,
+      connection: session.id,
       to: session.envelope.rcptTo.map(({ address }) => address),
       secure: session.secure,
       names: mail.headerLines.map(({ key }) => key),
@@ -65,7 +71,11 @@ const server = new SMTPServer({
       source: source.toString('latin1'),
     };
     appendFileSync(`${folder}/messages`, `${JSON.stringify(message)}\n`);
-    if (!settings().silent) answer();
+    const { silent, most = Infinity } = settings();
+    if (!silent) answer();
+    const count = (counts.get(session.id) ?? 0) + 1;
+    counts.set(session.id, count);
+    if (count >= most) for (const one of server.connections) if (one.id === session.id) setTimeout(() => one.close());
   },
 });
 server.on('error', () => {});

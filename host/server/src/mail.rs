@@ -6,7 +6,7 @@
 
 mod settings;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use lettre::Address;
 use lettre::address::AddressError;
@@ -22,6 +22,8 @@ pub use self::settings::{Declared, Security, Sender, Settings, resolve};
 
 /// How many connections there are at once: some servers allow three.
 const CONNECTIONS_MAX: usize = 2;
+/// How many messages go over one connection: some servers end it after a hundred.
+const MESSAGES_MAX: usize = 50;
 /// The longest reason that is kept of what a server answers, in characters.
 const WHY_CHARS_MAX: usize = 300;
 
@@ -29,6 +31,8 @@ const WHY_CHARS_MAX: usize = 300;
 pub struct Server {
     declared: Declared,
     free: Semaphore,
+    /// What nobody uses now, for whoever has a message next.
+    idle: Mutex<Vec<Idle>>,
     tls: OnceLock<TlsParameters>,
 }
 
@@ -43,10 +47,17 @@ pub enum Untaken {
     Broken(String),
 }
 
+/// A connection, and how many messages went over it.
+struct Idle {
+    smtp: AsyncSmtpConnection,
+    messages: usize,
+}
+
 /// A connection over which messages can be handed over.
 pub struct Connection<'a> {
     server: &'a Server,
     smtp: AsyncSmtpConnection,
+    messages: usize,
     _one_of: SemaphorePermit<'a>,
 }
 
@@ -58,7 +69,7 @@ pub fn address(text: &str) -> Result<Address, AddressError> {
 impl Server {
     /// The one that was declared. Nothing is asked of it yet.
     pub fn new(declared: Declared) -> Self {
-        Self { declared, free: Semaphore::new(CONNECTIONS_MAX), tls: OnceLock::new() }
+        Self { declared, free: Semaphore::new(CONNECTIONS_MAX), idle: Mutex::default(), tls: OnceLock::new() }
     }
 
     /// Whom messages are from.
@@ -66,11 +77,28 @@ impl Server {
         &self.declared.from
     }
 
-    /// Connects, and signs in where it has to.
+    /// Takes a connection that is there, or connects, and signs in where it has to.
     pub async fn connect(&self) -> Result<Connection<'_>, String> {
         let one_of = self.free.acquire().await.map_err(|error| error.to_string())?;
+        while let Some(Idle { mut smtp, messages }) = self.take_idle() {
+            if self.in_time(smtp.test_connected()).await == Ok(true) {
+                return Ok(Connection { server: self, smtp, messages, _one_of: one_of });
+            }
+        }
         let smtp = self.in_time(self.greet()).await?.map_err(|error| self.why(&error))?;
-        Ok(Connection { server: self, smtp, _one_of: one_of })
+        Ok(Connection { server: self, smtp, messages: 0, _one_of: one_of })
+    }
+
+    /// Takes leave, in its own time: there is no message that could be next.
+    pub fn leave(self: &Arc<Self>) {
+        while let Some(Idle { mut smtp, .. }) = self.take_idle() {
+            let server = Arc::clone(self);
+            tokio::spawn(async move { server.in_time(smtp.quit()).await.map(drop) });
+        }
+    }
+
+    fn take_idle(&self) -> Option<Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
     async fn greet(&self) -> Result<AsyncSmtpConnection, SmtpError> {
@@ -137,6 +165,7 @@ impl Server {
 impl Connection<'_> {
     /// Hands a message for one recipient over. Once it answers well, the server has it.
     pub async fn hand_over(&mut self, to: &Address, message: &[u8]) -> Result<(), Untaken> {
+        self.messages += 1;
         match self.server.in_time(say(&mut self.smtp, &self.server.declared.from.email, to, message)).await {
             Err(late) => Err(Untaken::Broken(late)),
             Ok(Ok(())) => Ok(()),
@@ -149,6 +178,15 @@ impl Connection<'_> {
                 }
             }
         }
+    }
+
+    /// Leaves it to whoever has a message next, until [`Server::leave`].
+    pub async fn keep(self) {
+        if self.messages >= MESSAGES_MAX || self.smtp.has_broken() {
+            return self.close().await;
+        }
+        let Self { server, smtp, messages, .. } = self;
+        server.idle.lock().unwrap_or_else(PoisonError::into_inner).push(Idle { smtp, messages });
     }
 
     /// Takes leave. What was handed over is not changed by how that goes.

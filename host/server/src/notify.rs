@@ -178,6 +178,9 @@ impl Notifier {
             let most = if status.failures > 0 { 1 } else { AT_ONCE };
             let due = ledger.due_deliveries(name, now, most)?;
             if due.is_empty() {
+                if let (ChannelKind::Email { .. }, Some(mail)) = (&channel.kind, &self.mail) {
+                    mail.leave();
+                }
                 return Ok(Turn::Until(ledger.next_delivery(name)?.filter(|next| *next > now)));
             }
             let tried = join_all(due.iter().map(|one| self.deliver(&channel, &status, one))).await;

@@ -124,7 +124,7 @@ async fn hand_over(
         };
         ledger.note_letter(channel, entry, ledger::Letter { to: to.clone(), refused }).await?;
     }
-    connection.close().await;
+    connection.keep().await;
     Ok(match first {
         None => Ok(()),
         Some(first) if deferred == 1 => Err(first.into()),
