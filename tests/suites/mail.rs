@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use quorate::config::Config;
 use quorate::mail::Declared;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -284,6 +285,58 @@ async fn needs_smtp_nothing_is_said_where_tls_is_demanded_and_cannot_be_had() {
     assert!(unknown.text("/error").contains("certificate"), "{}", unknown.body);
     assert!(postbox.messages().is_empty());
     world.finish().await;
+}
+
+#[tokio::test]
+async fn needs_smtp_over_tls_it_signs_in_at_a_server_whose_certificate_is_vouched_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let [authority, cert, key] = certified("localhost");
+    let authority = kept("authority", &authority);
+    let (cert, key, password) = (kept("cert", &cert), kept("key", &key), kept("password", "hunter2hunter2"));
+    for (scheme, more) in [("smtps", json!({ "tls": true })), ("smtp+starttls", json!({ "starttls": true }))]
+    {
+        let mut settings =
+            json!({ "user": "quorate", "password": "hunter2hunter2", "key": key, "cert": cert });
+        settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let postbox = Postbox::start(settings).await;
+        let (_, port) = postbox.address().split_once(':').unwrap();
+        let url = format!("{scheme}://quorate@localhost:{port}");
+        let arguments =
+            ["--smtp-url", &url, "--mail-from", FROM, "--smtp-password-file", password.to_str().unwrap()];
+        let body = json!({ "kind": "email", "all_requests": true, "to": ["dba@example.org"] });
+        let tested = async |environment| {
+            let mut gateway = Gateway::start_in(environment, &[], &arguments).await;
+            gateway.put("root", "channels/post", body.clone()).await;
+            let tested = gateway.post("root", "channels/post/test", json!({})).await;
+            assert!(!gateway.log().contains("hunter2"), "{}", gateway.log());
+            assert_eq!(gateway.stop().await, Some(0));
+            tested.body["error"].clone()
+        };
+        // Nobody on this machine vouches for it.
+        let unknown = tested(Vec::new()).await;
+        assert!(unknown.as_str().unwrap().contains("certificate"), "{scheme}: {unknown}");
+        assert!(postbox.messages().is_empty());
+        assert_eq!(tested(vec![("SSL_CERT_FILE", authority.clone())]).await, Value::Null, "{scheme}");
+        let messages = postbox.messages();
+        assert_eq!((messages.len(), &messages[0]["secure"]), (1, &json!(true)), "{scheme}");
+    }
+}
+
+/// An authority, and a certificate for `host` by it with its key, in PEM.
+fn certified(host: &str) -> [String; 3] {
+    let authority_key = KeyPair::generate().unwrap();
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let signed = authority.self_signed(&authority_key).unwrap();
+    let issuer = Issuer::new(authority, authority_key);
+    let key = KeyPair::generate().unwrap();
+    let cert = CertificateParams::new(vec![host.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    [signed.pem(), cert.pem(), key.serialize_pem()]
 }
 
 #[tokio::test]

@@ -59,7 +59,8 @@ fn told_each(channel: &str, heard: Vec<Heard>, asked: &BTreeSet<String>, expecte
     }
 }
 
-#[tokio::test]
+// Whoever is told is in this process too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn needs_smtp_what_happens_in_an_outage_of_two_hours_is_told_once_and_in_order() {
     let mut hearers = Hearers::start().await;
     let config = Config {

@@ -59,17 +59,19 @@ async fn needs_browser_a_channel_is_made_tested_repaired_and_removed_by_clicking
     root.says("Channel pager could not be told: it answered 500").await;
     root.open(&format!("{}/channels", world.url())).await;
     root.says("does not arrive").await;
+    // The page of the channel says so too, as it is now.
+    root.open(&format!("{}/channels/pager", world.url())).await;
+    root.types("#description", "half a sen").await;
+    root.until("document.querySelector('#deliveries .pending')").await;
     receiver.answers(200, &[]);
     world.clock.advance(60);
     world.eventually("the message", async || (receiver.told().len() == 2).then_some(())).await;
-    world
-        .eventually("that it is noted", async || {
-            let channel = world.get("root", "channels/pager").await.good();
-            (channel.body["status"]["waiting"] == 0).then_some(())
-        })
-        .await;
-    root.open(&format!("{}/channels/pager", world.url())).await;
-    root.says("delivered").await;
+    root.until("document.querySelector('#deliveries .approved')").await;
+    root.until("document.querySelector('#status').innerText.includes('Waiting\\n0')").await;
+    assert_eq!(
+        root.script("document.querySelector('#description').value.includes('half a sen')").await,
+        true
+    );
     root.sends("form[action$='/again'] button").await;
     root.says("It is told again").await;
     world.eventually("it again", async || (receiver.told().len() == 3).then_some(())).await;

@@ -25,6 +25,8 @@ pub struct Gateway {
     /// Keeps the pipe open that it prints to.
     printed: Option<BufReader<tokio::process::ChildStdout>>,
     arguments: Vec<String>,
+    /// What is in its environment besides.
+    environment: Vec<(&'static str, PathBuf)>,
     listen: String,
     tokens: BTreeMap<String, String>,
     http: reqwest::Client,
@@ -34,11 +36,16 @@ pub struct Gateway {
 impl Gateway {
     /// A new one that nobody has set up, and what it says first; `arguments` are those of `serve`.
     pub async fn fresh(arguments: &[&str]) -> (Self, Value) {
+        Self::fresh_in(Vec::new(), arguments).await
+    }
+
+    async fn fresh_in(environment: Vec<(&'static str, PathBuf)>, arguments: &[&str]) -> (Self, Value) {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut gateway = Self {
             child: None,
             printed: None,
             arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
+            environment,
             listen: free_address(),
             tokens: BTreeMap::new(),
             http: reqwest::Client::builder().timeout(PATIENCE).build().unwrap(),
@@ -51,7 +58,16 @@ impl Gateway {
 
     /// A new one, with root and `people` signed in.
     pub async fn start(people: &[&str], arguments: &[&str]) -> Self {
-        let (mut gateway, said) = Self::fresh(arguments).await;
+        Self::start_in(Vec::new(), people, arguments).await
+    }
+
+    /// The same, with more in its environment.
+    pub async fn start_in(
+        environment: Vec<(&'static str, PathBuf)>,
+        people: &[&str],
+        arguments: &[&str],
+    ) -> Self {
+        let (mut gateway, said) = Self::fresh_in(environment, arguments).await;
         let first = json!({ "setup_token": said["setup_token"], "user": "root", "password": PASSWORD });
         gateway.sign_in("root", "setup", first).await;
         for who in people {
@@ -101,6 +117,7 @@ impl Gateway {
         let log = File::options().create(true).append(true).open(self.folder().join("log")).unwrap();
         let mut command = program(&["serve", "--json", "--listen", &self.listen]);
         command.arg("--data").arg(data).args(&self.arguments).stdout(Stdio::piped()).stderr(log);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let mut child = command.spawn().unwrap();
         self.printed = child.stdout.take().map(BufReader::new);
         self.child = Some(child);

@@ -9,6 +9,7 @@
 //   most: how many messages it takes over one connection, which it then ends
 //   silent: it takes what it is given and never says so
 //   starttls: whether it offers TLS, with a certificate that nobody knows
+//   key, cert: files with the key and certificate to do so; `tls`: from the first byte
 // What it took is a line of JSON in FOLDER/messages. A line on standard output says that it serves;
 // it ends with its standard input.
 import { appendFileSync, readFileSync } from 'node:fs';
@@ -20,7 +21,7 @@ const { SMTPServer } = require('smtp-server');
 const { simpleParser } = require('mailparser');
 
 const settings = () => JSON.parse(readFileSync(`${folder}/settings.json`));
-const { user, starttls } = settings();
+const { user, starttls, key, cert, tls } = settings();
 // How many messages came over each connection.
 const counts = new Map();
 
@@ -31,6 +32,8 @@ function refusal(code, text) {
 const server = new SMTPServer({
   // Names are not looked up: that could take longer than everything else.
   disableReverseLookup: true,
+  ...(key && { key: readFileSync(key), cert: readFileSync(cert) }),
+  secure: Boolean(tls),
   authOptional: !user,
   allowInsecureAuth: true,
   disabledCommands: [...(user ? [] : ['AUTH']), ...(starttls ? [] : ['STARTTLS'])],
