@@ -15,7 +15,7 @@ use crate::world::{World, quorum};
 
 /// What happens while nobody can be told, unless the environment says more: half of it is asking,
 /// half is withdrawing. `just outage` has ten thousand.
-const EVENTS: usize = 1000;
+const EVENTS: usize = 400;
 /// How often in the two hours.
 const BATCHES: usize = 24;
 const SECONDS: u64 = 2 * 3600;
