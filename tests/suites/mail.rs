@@ -173,19 +173,54 @@ async fn needs_smtp_one_who_is_refused_keeps_nobody_from_being_told() {
 }
 
 #[tokio::test]
-async fn needs_smtp_who_was_told_is_not_told_again_because_somebody_else_has_to_wait() {
+async fn needs_smtp_one_who_has_to_wait_holds_up_nobody_else_and_gets_everything_in_order() {
     let postbox = Postbox::start(json!({ "defer": ["bob@example.org"] })).await;
     let mut world = world(postbox.declared()).await;
+    channel(&world, json!({ "to": ["bob@example.org", "sam@example.org"] })).await;
     let id = world.ask("ann", "prod", "1h").await.good().id();
-    let resting = until_status(&world, "failures", json!(1)).await;
-    assert_eq!(resting["last_error"], "bob@example.org: it answered 451 come back later");
-    assert_eq!(postbox.recipients(), addresses(&["bea", "sam", "sue"]));
-    assert_eq!(untold(&world, &id).await[0]["channel"], "post");
+    let waiting =
+        until_status(&world, "last_error", json!("bob@example.org: it answered 451 come back later"));
+    assert_eq!(waiting.await["failures"], 0);
+    // What follows goes to the other, also of other requests.
+    world.approve("sam", &id).await.good();
+    world.approve("bob", &id).await.good();
+    let other = world.ask("ann", "prod", "2h").await.good().id();
+    let to = |who: &str| -> Vec<(String, String)> {
+        let address = format!("{who}@example.org");
+        let all = postbox.messages().into_iter().filter(|one| one["to"][0] == *address);
+        let heard = all.map(|one| {
+            let text = one["text"].as_str().unwrap();
+            let request = if text.contains(&other) { &other } else { &id };
+            (request.clone(), text.lines().next().unwrap().to_owned())
+        });
+        heard.collect()
+    };
+    let of_first = |heard: Vec<(String, String)>| -> Vec<String> {
+        heard.into_iter().filter(|(request, _)| *request == id).map(|(_, what)| what).collect()
+    };
+    world.eventually("sam has all of it", async || (to("sam").len() == 5).then_some(())).await;
+    let told = of_first(to("sam"));
+    assert_eq!(told[0], "ann asks for prod for 1h");
+    assert_eq!(told.last().unwrap(), "ann has access to prod");
+    assert!(to("bob").is_empty());
+    for id in [&id, &other] {
+        assert!(untold(&world, id).await[0]["error"].as_str().unwrap().contains("bob@example.org"));
+    }
+    // Who was told is not told again, also by a gateway that was started anew; and bob hears of
+    // everything in its order.
     postbox.set(&json!({}));
-    // Not by a gateway that was started anew either.
     world.restart_after(60).await;
-    told(&world, &postbox, 4).await;
-    assert_eq!(postbox.recipients(), addresses(&["bea", "bob", "sam", "sue"]));
+    while to("bob").len() < 5 {
+        let before = to("bob").len();
+        world.clock.advance(60);
+        world.eventually("bob hears more", async || (to("bob").len() > before).then_some(())).await;
+    }
+    until_status(&world, "waiting", json!(0)).await;
+    assert_eq!(of_first(to("bob")), told);
+    assert_eq!((to("bob").len(), to("sam").len()), (5, 5));
+    for id in [&id, &other] {
+        assert_eq!(untold(&world, id).await, json!([]));
+    }
     world.finish().await;
 }
 

@@ -115,9 +115,13 @@ async fn one_who_cannot_be_told_is_nobody_elses_trouble() {
         types(&slack, &world, who, "subscribe").await;
     }
     slack.nobody(&in_slack("bea"));
-    world.ask("ann", "prod", "1h").await.good();
+    let id = world.ask("ann", "prod", "1h").await.good().id();
     slack.until("bob's", |slack| slack.direct(&in_slack("bob")).first().cloned()).await;
     quiet(&world).await;
+    // The request says so.
+    let explained = world.get("root", &format!("requests/{id}/explain")).await.good();
+    let error = explained.text("/untold/0/error");
+    assert!(error.starts_with("bea could not be told: Slack: user_not_found"), "{}", explained.body);
     // The channel's own conversation is another matter: that it cannot be told shows.
     world.put("root", "channels/slack", json!({ "kind": "slack", "conversation": "C0NONE" })).await.good();
     let id = world.ask("ann", "prod", "1h").await.good().id();

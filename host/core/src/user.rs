@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
+use crate::channel::is_email;
 use crate::entry::{Actor, Happened, Step, Stream};
 use crate::ids::{GroupName, UserId};
 use crate::input::Principal;
@@ -234,11 +235,11 @@ fn saved(
     if profile.groups.len() > GROUPS_MAX {
         return Err(Refused::TooLong { what: "the list of groups", max: GROUPS_MAX, unit: "groups" });
     }
-    if profile.email.len() > 254 || profile.email.chars().any(char::is_control) {
-        return Err(Refused::Invalid {
-            what: "email",
-            why: "at most 254 characters, none of them control characters".to_owned(),
-        });
+    // What somebody has already keeps nobody from changing their groups.
+    let is_new = before.is_none_or(|user| user.profile.email != profile.email);
+    if is_new && !profile.email.is_empty() && !is_email(&profile.email) {
+        let why = "give one address, such as ann@example.org, without a name".to_owned();
+        return Err(Refused::Invalid { what: "email", why });
     }
     let revision = before.map_or(0, |user| user.revision);
     Ok(Step::one(Stream::user(id), revision, by, now, Happened::UserSaved { profile }))

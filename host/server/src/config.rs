@@ -303,7 +303,8 @@ fn parse(text: &str) -> anyhow::Result<Settings> {
     if text.trim().is_empty() {
         return Ok(Settings::default());
     }
-    serde_saphyr::from_str(text).map_err(|error| anyhow::anyhow!("{error}"))
+    // Without the lines around the place: one of them may be a secret that should not be in the file.
+    serde_saphyr::from_str(text).map_err(|error| anyhow::anyhow!("{}", error.without_snippet()))
 }
 
 #[cfg(test)]

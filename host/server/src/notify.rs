@@ -39,7 +39,7 @@ use tokio::task::{Id, JoinSet};
 use self::post::Post;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::ledger::{ChannelStatus, Delivery, EntryFilter, Failed, Order, Sealed, Tried};
+use crate::ledger::{ChannelStatus, Delivery, EntryFilter, Failed, Order, Outcome, Sealed, Tried};
 use crate::lifecycle::{Error, Lifecycle, RequestView};
 use crate::mail::Server;
 use crate::slack::Slack;
@@ -63,11 +63,16 @@ pub struct Undelivered {
     pub retry_after: Option<u64>,
     /// The receiver wants no more of it.
     pub gone: bool,
+    /// It arrived at some of those it is for, and the others have to get it later.
+    pub partly: bool,
 }
+
+/// What came of telling a channel: who was not told and never will be, or why it has to be tried again.
+type Sent = Result<Option<String>, Undelivered>;
 
 impl From<String> for Undelivered {
     fn from(why: String) -> Self {
-        Self { why, retry_after: None, gone: false }
+        Self { why, retry_after: None, gone: false, partly: false }
     }
 }
 
@@ -254,26 +259,30 @@ impl Notifier {
             None => Err("what it was about is not in the ledger".to_owned().into()),
         };
         let now = self.clock.now();
-        let failed = sent.err().map(|undelivered| {
-            let Undelivered { why, retry_after, gone } = undelivered;
+        let failed = |undelivered| {
+            let Undelivered { why, retry_after, gone, partly } = undelivered;
             tracing::warn!(channel = %channel.name, entry = delivery.entry, why, "a message did not arrive");
             let rest = backoff::rest(status.failures, retry_after, jitter());
             let next = backoff::next(delivery, now, retry_after, jitter()).filter(|_| !gone);
-            Failed { why, next, rest_until: backoff::at(now, rest) }
-        });
-        Ok(Tried { entry: delivery.entry, failed })
+            if partly {
+                return Outcome::Partly { why, next };
+            }
+            Outcome::Failed(Failed { why, next, rest_until: backoff::at(now, rest) })
+        };
+        let outcome = sent.map_or_else(failed, |remark| Outcome::Told { remark });
+        Ok(Tried { entry: delivery.entry, outcome })
     }
 
     /// Tells a channel in its own way.
-    async fn tell(&self, channel: &Channel, news: &News) -> Result<Result<(), Undelivered>, Error> {
+    async fn tell(&self, channel: &Channel, news: &News) -> Result<Sent, Error> {
         match &channel.kind {
             ChannelKind::Webhook { .. } => {
                 let message = webhook::Message::about(news).map_err(anyhow::Error::new)?;
-                self.post_webhook(&channel.name, message).await
+                Ok(self.post_webhook(&channel.name, message).await?.map(|()| None))
             }
             ChannelKind::Slack { .. } => self.tell_slack(channel, news).await,
             ChannelKind::Email { to } => email::tell(self, &channel.name, to, news).await,
-            ChannelKind::Teams { .. } => teams::tell(self, &channel.name, news).await,
+            ChannelKind::Teams { .. } => Ok(teams::tell(self, &channel.name, news).await?.map(|()| None)),
         }
     }
 

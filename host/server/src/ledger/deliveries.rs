@@ -57,6 +57,14 @@ CREATE TABLE letters (
 ) STRICT;
 ";
 
+/// What was added for messages that some of those they are for have to get later.
+pub(super) const PARTLY: &str = "
+-- 1: the others were told, and what follows it need not wait
+ALTER TABLE deliveries ADD COLUMN partly INTEGER NOT NULL DEFAULT 0;
+-- why they have to get it later; null: there is an answer for good
+ALTER TABLE letters ADD COLUMN deferred TEXT;
+";
+
 /// How long what was delivered, or given up, is known, in days.
 const DAYS_KEPT: i64 = 30;
 
@@ -127,13 +135,33 @@ pub struct ChannelStatus {
     pub dead: u64,
 }
 
-/// What came of an attempt.
+/// An attempt to tell a channel of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tried {
     /// The number of the entry.
     pub entry: u64,
-    /// What went wrong, if anything.
-    pub failed: Option<Failed>,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was told.
+    Told {
+        /// Who was not, and never will be.
+        remark: Option<String>,
+    },
+    /// It was told to some of those it is for, and the others have to get it later. Nothing else
+    /// waits for that.
+    Partly {
+        /// In words, without a secret.
+        why: String,
+        /// When it is tried again; none: that is given up.
+        next: Option<Timestamp>,
+    },
+    /// It was not.
+    Failed(Failed),
 }
 
 /// An attempt that failed.
@@ -185,7 +213,7 @@ impl Ledger {
             let transaction = connection.transaction()?;
             letters::again(&transaction, channel.as_str(), entry)?;
             let changed = transaction.execute(
-                "UPDATE deliveries SET state = 'waiting', attempts = 0, queued = ?3, next = 0
+                "UPDATE deliveries SET state = 'waiting', attempts = 0, queued = ?3, next = 0, partly = 0
                  WHERE channel = ?1 AND entry = ?2",
                 params![channel.as_str(), int(entry), micros(now)],
             )?;
@@ -303,7 +331,7 @@ impl Reader {
         let sql = format!(
             "SELECT {COLUMNS} FROM deliveries d WHERE request = ?1 AND (state = 'dead'
                 OR (state = 'delivered' AND error IS NOT NULL) OR (state = 'waiting'
-                AND (SELECT failures FROM channels c WHERE c.channel = d.channel) > 0))
+                AND (partly OR (SELECT failures FROM channels c WHERE c.channel = d.channel) > 0)))
              ORDER BY channel, entry"
         );
         self.deliveries_where(&sql, [request.as_str()])
@@ -338,10 +366,11 @@ impl Reader {
 
 const COLUMNS: &str = "channel, event, request, state, entry, attempts, queued, tried, error";
 
-/// What waits, and is the oldest of its request that does: the others wait for it.
+/// What waits, and is the oldest of its request that does: the others wait for it, unless it only
+/// waits for some of those it is for.
 const OLDEST: &str =
-    "state = 'waiting' AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.channel = d.channel
-    AND e.request = d.request AND e.state = 'waiting' AND e.entry < d.entry)";
+    "state = 'waiting' AND (partly OR NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.channel = d.channel
+    AND e.request = d.request AND e.state = 'waiting' AND e.entry < d.entry AND NOT e.partly))";
 
 pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
     let micros: Option<i64> = row.get(column)?;
@@ -419,24 +448,43 @@ fn note(
 ) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     let (name, now) = (channel.as_str(), micros(now));
-    for Tried { entry, failed } in tried {
-        let (state, next, why) = match failed {
-            None => {
+    for Tried { entry, outcome } in tried {
+        let (state, next, why) = match outcome {
+            Outcome::Told { remark } => {
+                let (state, why) = letters::outcome(&transaction, name, *entry)?;
+                (state, None, why.or_else(|| remark.clone()))
+            }
+            Outcome::Partly { next: None, .. } => {
+                letters::give_up(&transaction, name, *entry)?;
                 let (state, why) = letters::outcome(&transaction, name, *entry)?;
                 (state, None, why)
             }
-            Some(Failed { next: None, why, .. }) => (DeliveryState::Dead, None, Some(why.clone())),
-            Some(Failed { next, why, .. }) => (DeliveryState::Waiting, *next, Some(why.clone())),
+            Outcome::Failed(Failed { next: None, why, .. }) => (DeliveryState::Dead, None, Some(why.clone())),
+            Outcome::Partly { next, why } | Outcome::Failed(Failed { next, why, .. }) => {
+                (DeliveryState::Waiting, *next, Some(why.clone()))
+            }
         };
         transaction
             .prepare_cached(
-                "UPDATE deliveries SET state = ?3, attempts = attempts + 1, tried = ?4, next = ?5, error = ?6
+                "UPDATE deliveries SET state = ?3, attempts = attempts + 1, tried = ?4, next = ?5, error = ?6,
+                    partly = max(partly, ?7)
                  WHERE channel = ?1 AND entry = ?2 AND state = 'waiting'",
             )?
-            .execute(params![name, int(*entry), state.as_str(), now, next.map_or(0, micros_up), why])?;
+            .execute(params![
+                name,
+                int(*entry),
+                state.as_str(),
+                now,
+                next.map_or(0, micros_up),
+                why,
+                matches!(outcome, Outcome::Partly { .. }),
+            ])?;
     }
-    let failed = tried.iter().filter_map(|one| one.failed.as_ref()).max_by_key(|one| one.rest_until);
-    match failed {
+    let failed = tried.iter().filter_map(|one| match &one.outcome {
+        Outcome::Failed(failed) => Some(failed),
+        Outcome::Told { .. } | Outcome::Partly { .. } => None,
+    });
+    match failed.max_by_key(|one| one.rest_until) {
         Some(Failed { why, rest_until, .. }) => transaction.execute(
             "UPDATE channels SET failures = failures + 1, retry_at = ?2, error = ?3, failed_at = ?4
              WHERE channel = ?1",
@@ -445,9 +493,16 @@ fn note(
         None => transaction
             .execute("UPDATE channels SET failures = 0, retry_at = 0 WHERE channel = ?1", [name])?,
     };
-    if tried.iter().any(|one| one.failed.is_none()) {
-        transaction
-            .execute("UPDATE channels SET delivered_at = ?2 WHERE channel = ?1", params![name, now])?;
+    for Tried { outcome, .. } in tried {
+        match outcome {
+            Outcome::Told { .. } => transaction
+                .execute("UPDATE channels SET delivered_at = ?2 WHERE channel = ?1", params![name, now])?,
+            Outcome::Partly { why, .. } => transaction.execute(
+                "UPDATE channels SET error = ?2, failed_at = ?3 WHERE channel = ?1",
+                params![name, why, now],
+            )?,
+            Outcome::Failed(_) => 0,
+        };
     }
     transaction.commit()
 }

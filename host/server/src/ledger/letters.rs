@@ -4,21 +4,34 @@
 //! What became of the delivery as a whole follows from it: told where anybody was told, given up
 //! where everybody refused.
 
+use std::collections::BTreeSet;
+
 use quorate_core::ids::ChannelName;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::deliveries::DeliveryState;
+use super::deliveries::{Delivery, DeliveryState};
 use super::read::{ReadError, Reader};
 use super::seal::{int, number};
 use super::{AppendError, Ledger};
 
-/// What became of one person's message.
+/// One person's message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Letter {
     /// Their address; empty where there is nobody who could be told.
     pub to: String,
-    /// Why it was refused for good; none: it was taken.
-    pub refused: Option<String>,
+    /// What became of it.
+    pub became: Became,
+}
+
+/// What became of one person's message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Became {
+    /// It was taken.
+    Taken,
+    /// It was refused for good, and why.
+    Refused(String),
+    /// It has to be tried again, and why.
+    Deferred(String),
 }
 
 impl Ledger {
@@ -32,10 +45,15 @@ impl Ledger {
     ) -> Result<(), AppendError> {
         let channel = channel.clone();
         self.beside(move |connection| {
+            let (refused, deferred) = match letter.became {
+                Became::Taken => (None, None),
+                Became::Refused(why) => (Some(why), None),
+                Became::Deferred(why) => (None, Some(why)),
+            };
             connection.execute(
-                "INSERT OR REPLACE INTO letters (channel, entry, recipient, refused)
-                 SELECT channel, entry, ?3, ?4 FROM deliveries WHERE channel = ?1 AND entry = ?2",
-                params![channel.as_str(), int(entry), letter.to, letter.refused],
+                "INSERT OR REPLACE INTO letters (channel, entry, recipient, refused, deferred)
+                 SELECT channel, entry, ?3, ?4, ?5 FROM deliveries WHERE channel = ?1 AND entry = ?2",
+                params![channel.as_str(), int(entry), letter.to, refused, deferred],
             )?;
             Ok(())
         })
@@ -45,11 +63,19 @@ impl Ledger {
 
 impl Reader {
     /// Whose messages about an entry need no more doing.
-    pub fn letters(&self, channel: &ChannelName, entry: u64) -> Result<Vec<Letter>, ReadError> {
-        let sql = "SELECT recipient, refused FROM letters WHERE channel = ?1 AND entry = ?2";
-        self.rows(sql, params![channel.as_str(), int(entry)], |row| {
-            Ok(Letter { to: row.get(0)?, refused: row.get(1)? })
-        })
+    pub fn done_letters(&self, channel: &ChannelName, entry: u64) -> Result<BTreeSet<String>, ReadError> {
+        let sql = "SELECT recipient FROM letters WHERE channel = ?1 AND entry = ?2 AND deferred IS NULL";
+        let rows = self.rows(sql, params![channel.as_str(), int(entry)], |row| row.get(0))?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// Who has still to get a message about an earlier entry of the same request.
+    pub fn behind(&self, delivery: &Delivery) -> Result<BTreeSet<String>, ReadError> {
+        let sql = "SELECT l.recipient FROM deliveries d JOIN letters l ON l.channel = d.channel AND l.entry = d.entry
+                   WHERE d.channel = ?1 AND d.request = ?2 AND d.state = 'waiting' AND d.entry < ?3
+                       AND l.deferred IS NOT NULL";
+        let of = params![delivery.channel.as_str(), delivery.request.as_str(), int(delivery.entry)];
+        Ok(self.rows(sql, of, |row| row.get(0))?.into_iter().collect())
     }
 }
 
@@ -60,7 +86,10 @@ pub(super) fn outcome(
     entry: u64,
 ) -> rusqlite::Result<(DeliveryState, Option<String>)> {
     let (all, refused): (u64, u64) = connection
-        .prepare_cached("SELECT count(*), count(refused) FROM letters WHERE channel = ?1 AND entry = ?2")?
+        .prepare_cached(
+            "SELECT count(*), count(refused) FROM letters
+             WHERE channel = ?1 AND entry = ?2 AND deferred IS NULL",
+        )?
         .query_row(params![channel, int(entry)], |row| Ok((number(row.get(0)?), number(row.get(1)?))))?;
     if refused == 0 {
         return Ok((DeliveryState::Delivered, None));
@@ -79,6 +108,15 @@ pub(super) fn outcome(
     });
     let state = if refused == all { DeliveryState::Dead } else { DeliveryState::Delivered };
     Ok((state, why))
+}
+
+/// Nobody has to get it later any more.
+pub(super) fn give_up(connection: &Connection, channel: &str, entry: u64) -> rusqlite::Result<usize> {
+    connection.execute(
+        "UPDATE letters SET refused = deferred, deferred = NULL
+         WHERE channel = ?1 AND entry = ?2 AND deferred IS NOT NULL",
+        params![channel, int(entry)],
+    )
 }
 
 /// What is tried anew where an entry is to be told again: what was refused, and everything where

@@ -35,7 +35,8 @@ const WRITER_CACHE_KIB: i64 = 4096;
 const LOG_BYTES_KEPT: i64 = 16 * 1024 * 1024;
 
 /// Step `n` brings schema `n` to schema `n + 1`.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, shadows::TABLES, deliveries::TABLES, copies::TABLES];
+pub(super) const MIGRATIONS: &[&str] =
+    &[FIRST, shadows::TABLES, deliveries::TABLES, copies::TABLES, deliveries::PARTLY];
 
 const FIRST: &str = "
 CREATE TABLE entries (

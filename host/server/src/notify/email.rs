@@ -19,8 +19,8 @@ use quorate_core::notice::Notice;
 use quorate_core::user::User;
 
 use self::letter::Letter;
-use super::{News, Notifier, Undelivered};
-use crate::ledger::{self, EntryFilter, Ledger, Order, ReadError};
+use super::{News, Notifier, Sent, Undelivered};
+use crate::ledger::{self, Became, EntryFilter, Ledger, Order, ReadError};
 use crate::lifecycle::{Error, RequestView};
 use crate::mail::{self, Server, Untaken};
 
@@ -29,8 +29,8 @@ const NO_SERVER: &str = "this gateway has no mail server: it takes --smtp-url an
 /// Why nobody is told.
 const NOBODY: &str = "nobody it concerns has an e-mail address";
 
-/// What came of it.
-type Sent = Result<Result<(), Undelivered>, Error>;
+/// Why somebody who has to get an earlier message of the same request later gets this one later too.
+const BEHIND: &str = "an earlier message has to arrive first";
 
 /// Tells everybody who was not told yet.
 pub(super) async fn tell(
@@ -38,31 +38,51 @@ pub(super) async fn tell(
     channel: &ChannelName,
     to: &BTreeSet<String>,
     news: &News,
-) -> Sent {
+) -> Result<Sent, Error> {
     let Some(server) = &notifier.mail else { return Ok(Err(NO_SERVER.to_owned().into())) };
     let (ledger, entry) = (notifier.lifecycle.ledger(), news.delivery.entry);
     let recipients = if to.is_empty() { concerned(ledger, news)? } else { to.clone() };
     if recipients.is_empty() {
         if news.delivery.event == EventType::RequestSubmitted && waits(&news.view) {
-            let nobody = ledger::Letter { to: String::new(), refused: Some(NOBODY.to_owned()) };
+            let nobody = ledger::Letter { to: String::new(), became: Became::Refused(NOBODY.to_owned()) };
             ledger.note_letter(channel, entry, nobody).await?;
         }
-        return Ok(Ok(()));
+        return Ok(Ok(None));
     }
-    let done: BTreeSet<String> = ledger.letters(channel, entry)?.into_iter().map(|one| one.to).collect();
-    let left: Vec<&String> = recipients.difference(&done).collect();
+    let (done, behind) = (ledger.done_letters(channel, entry)?, ledger.behind(&news.delivery)?);
+    let (late, left): (Vec<&String>, Vec<&String>) =
+        recipients.difference(&done).partition(|to| behind.contains(*to));
+    for to in &late {
+        let letter = ledger::Letter { to: (*to).clone(), became: Became::Deferred(BEHIND.to_owned()) };
+        ledger.note_letter(channel, entry, letter).await?;
+    }
     if left.is_empty() {
-        return Ok(Ok(()));
+        let late: Vec<String> = late.iter().map(|to| format!("{to}: {BEHIND}")).collect();
+        return Ok(later(&late).map_or(Ok(None), Err));
     }
     let letter = match Letter::about(news, channel, first_digest(ledger, news)?) {
         Ok(letter) => letter,
         Err(error) => return Ok(Err(format!("the message cannot be written: {error}").into())),
     };
-    hand_over(notifier, server, (channel, entry), &left, &letter).await
+    hand_over(notifier, server, (channel, entry), &left, &late, &letter).await
+}
+
+/// That somebody has to get it later, and why.
+fn later(deferred: &[String]) -> Option<Undelivered> {
+    let first = deferred.first()?;
+    let why = match deferred.len() {
+        1 => first.clone(),
+        count => format!("{count} recipients could not be told yet, the first {first}"),
+    };
+    Some(Undelivered { partly: true, ..why.into() })
 }
 
 /// Sends a message about nothing: to whom the channel writes, else to whom its messages are from.
-pub(super) async fn test(notifier: &Notifier, channel: &ChannelName, to: &BTreeSet<String>) -> Sent {
+pub(super) async fn test(
+    notifier: &Notifier,
+    channel: &ChannelName,
+    to: &BTreeSet<String>,
+) -> Result<Result<(), Undelivered>, Error> {
     let Some(server) = &notifier.mail else { return Ok(Err(NO_SERVER.to_owned().into())) };
     let from = server.from().email.to_string();
     let to = if to.is_empty() { BTreeSet::from([from]) } else { to.clone() };
@@ -95,41 +115,37 @@ async fn hand_over(
     server: &Server,
     (channel, entry): (&ChannelName, u64),
     left: &[&String],
+    late: &[&String],
     letter: &Letter,
-) -> Sent {
+) -> Result<Sent, Error> {
     let mut connection = match server.connect().await {
         Ok(connection) => connection,
         Err(why) => return Ok(Err(why.into())),
     };
     let (ledger, now) = (notifier.lifecycle.ledger(), notifier.clock.now());
-    let (mut deferred, mut first) = (0_usize, None);
+    let mut deferred: Vec<String> = late.iter().map(|to| format!("{to}: {BEHIND}")).collect();
     for &to in left {
         let taken = match mail::address(to) {
             Ok(address) => connection.hand_over(&address, &letter.to(server.from(), to, now)).await,
             Err(error) => Err(Untaken::Refused(error.to_string())),
         };
-        let refused = match taken {
-            Ok(()) => None,
+        let became = match taken {
+            Ok(()) => Became::Taken,
             Err(Untaken::Refused(why)) => {
                 tracing::warn!(%channel, entry, why, "a recipient of e-mail was refused");
-                Some(why)
+                Became::Refused(why)
             }
             // The others may be told all the same.
             Err(Untaken::Deferred(why)) => {
-                deferred += 1;
-                first.get_or_insert(format!("{to}: {why}"));
-                continue;
+                deferred.push(format!("{to}: {why}"));
+                Became::Deferred(why)
             }
             Err(Untaken::Broken(why)) => return Ok(Err(why.into())),
         };
-        ledger.note_letter(channel, entry, ledger::Letter { to: to.clone(), refused }).await?;
+        ledger.note_letter(channel, entry, ledger::Letter { to: to.clone(), became }).await?;
     }
     connection.keep().await;
-    Ok(match first {
-        None => Ok(()),
-        Some(first) if deferred == 1 => Err(first.into()),
-        Some(first) => Err(format!("{deferred} recipients could not be told yet, the first {first}").into()),
-    })
+    Ok(later(&deferred).map_or(Ok(None), Err))
 }
 
 /// The addresses of those whom it concerns: whom a policy has reminded; otherwise who can vote while

@@ -63,7 +63,7 @@ impl Post {
         } else {
             format!("it answered {}", status.as_u16())
         };
-        Err(Undelivered { why, retry_after, gone: status == StatusCode::GONE })
+        Err(Undelivered { why, retry_after, gone: status == StatusCode::GONE, partly: false })
     }
 }
 

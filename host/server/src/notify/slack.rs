@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 
 use quorate_core::channel::{Channel, ChannelKind};
 use quorate_core::entry::Happened;
-use quorate_core::ids::Digest;
+use quorate_core::ids::{Digest, UserId};
 use quorate_core::notice::Notice;
 use quorate_core::request::{Request, State};
 use quorate_core::user::User;
 
-use super::{News, Notifier, Undelivered};
+use super::{News, Notifier, Sent, Undelivered};
 use crate::ledger::Copy;
 use crate::lifecycle::{Error, RequestView};
 use crate::slack::{Content, Slack, Trouble, content, reminder, test};
@@ -25,7 +25,7 @@ const CLOCKS_APART: i64 = 300;
 
 impl From<Trouble> for Undelivered {
     fn from(trouble: Trouble) -> Self {
-        Self { why: trouble.why, retry_after: trouble.retry_after, gone: false }
+        Self { retry_after: trouble.retry_after, ..trouble.why.into() }
     }
 }
 
@@ -70,14 +70,20 @@ impl<'a> Messages<'a> {
     }
 }
 
+/// Whose conversation it is.
+enum Whose<'a> {
+    /// The channel's: where it cannot be told there, it is not told.
+    Channel,
+    /// That with somebody.
+    Person(&'a UserId),
+    /// Somebody's who was told before.
+    Past,
+}
+
 impl Notifier {
     /// Brings every message about a request up to date, and posts those that are missing. Where
     /// people are to be reminded, they get a message of its own: one that changes is not noticed.
-    pub(super) async fn tell_slack(
-        &self,
-        channel: &Channel,
-        news: &News,
-    ) -> Result<Result<(), Undelivered>, Error> {
+    pub(super) async fn tell_slack(&self, channel: &Channel, news: &News) -> Result<Sent, Error> {
         let Some(slack) = &self.slack else { return Ok(Err(no_app())) };
         let News { sealed, request, view, .. } = news;
         let is_pending = matches!(request.state, State::Pending);
@@ -88,7 +94,7 @@ impl Notifier {
             if self.tells_people(channel, request)? { self.lifecycle.ledger().users()? } else { Vec::new() };
         let people = concerned(&users, request, view);
         let told = self.tell_all(&messages, &copies, &people).await?;
-        let (Ok(()), Happened::RequestReminded { notice }) = (&told, &sealed.entry.happened) else {
+        let (Ok(_), Happened::RequestReminded { notice }) = (&told, &sealed.entry.happened) else {
             return Ok(told.map_err(Undelivered::from));
         };
         let people = if notice.people.is_empty() { people } else { named(&users, notice) };
@@ -111,38 +117,46 @@ impl Notifier {
         messages: &Messages<'_>,
         copies: &[Copy],
         people: &[&User],
-    ) -> Result<Result<(), Trouble>, Error> {
-        // Each conversation, and whether one where nothing can be posted is a failure.
+    ) -> Result<Result<Option<String>, Trouble>, Error> {
         let there = copies.iter().filter_map(|copy| messages.conversation(&copy.place));
-        let mut places: BTreeMap<String, bool> = there.map(|place| (place.to_owned(), false)).collect();
+        let mut places: BTreeMap<String, Whose> =
+            there.map(|place| (place.to_owned(), Whose::Past)).collect();
+        // That will not go better another time, and is nobody else's trouble.
+        let mut untold = Vec::new();
+        let never = |person: &UserId, trouble: &Trouble| {
+            tracing::warn!(user = %person, why = trouble.why, "somebody cannot be told in Slack");
+            format!("{person} could not be told: {}", trouble.why)
+        };
         for person in people {
             let Some(in_slack) = &person.slack else { continue };
             match messages.slack.conversation_with(in_slack).await {
-                Ok(conversation) => drop(places.insert(conversation, false)),
+                Ok(conversation) => drop(places.insert(conversation, Whose::Person(&person.id))),
                 Err(trouble) if trouble.is_general() => return Ok(Err(trouble)),
-                // It will not go better another time, and is nobody else's trouble.
-                Err(trouble) => {
-                    tracing::warn!(user = %person.id, why = trouble.why, "somebody cannot be told in Slack");
-                }
+                Err(trouble) => untold.push(never(&person.id, &trouble)),
             }
         }
         if let ChannelKind::Slack { conversation: Some(conversation) } = &messages.channel.kind {
-            places.insert(conversation.clone(), true);
+            places.insert(conversation.clone(), Whose::Channel);
         }
         let mut failed = None;
-        for (conversation, is_own) in places {
+        for (conversation, whose) in places {
             let place = messages.place(&conversation);
             let there = copies.iter().find(|copy| copy.place == place);
-            match self.bring(messages, &conversation, there).await? {
-                Ok(()) => {}
-                Err(trouble) if trouble.is_general() => return Ok(Err(trouble)),
-                Err(trouble) if is_own => failed = Some(trouble),
-                Err(trouble) => {
+            let Err(trouble) = self.bring(messages, &conversation, there).await? else { continue };
+            match whose {
+                _ if trouble.is_general() => return Ok(Err(trouble)),
+                Whose::Channel => failed = Some(trouble),
+                Whose::Person(person) => untold.push(never(person, &trouble)),
+                Whose::Past => {
                     tracing::warn!(conversation, why = trouble.why, "a message in Slack stays as it is");
                 }
             }
         }
-        Ok(failed.map_or(Ok(()), Err))
+        let remark = untold.first().map(|first| match untold.len() {
+            1 => first.clone(),
+            count => format!("{count} people could not be told, the first: {first}"),
+        });
+        Ok(failed.map_or(Ok(remark), Err))
     }
 
     /// Sends a message about nothing, to the channel's own conversation; where it has none, asks

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use quorate_core::channel::is_email;
 use quorate_core::ids::{GroupName, UserId};
 use quorate_core::refused::Refused;
 use quorate_core::text::shown;
@@ -21,7 +22,8 @@ pub(super) fn vouched(declared: &Declared, subject: &str, claims: &Value) -> Res
     let groups = groups(declared, claim(claims, &declared.groups_claim))?;
     // A policy may go by it, so it is only taken where the provider says that it is theirs.
     let verified = claims.get("email_verified") == Some(&Value::Bool(true));
-    let email = claims.get("email").and_then(Value::as_str).filter(|_| verified).unwrap_or_default();
+    let email = claims.get("email").and_then(Value::as_str);
+    let email = email.filter(|email| verified && is_email(email)).unwrap_or_default();
     Ok(Vouched { account, name: name(declared, claims), email: email.to_owned(), groups })
 }
 

@@ -272,7 +272,8 @@ async fn typed(app: &App, slack: &Slack, command: &Command) -> Result<String, To
     let verb = words.next().unwrap_or("help");
     let groups = words.map(|word| word.parse().map_err(|_| Told(format!("{} is no group.", fallback(word)))));
     let groups = groups.collect::<Result<_, _>>()?;
-    match verb {
+    // A telephone begins with a capital.
+    match verb.to_ascii_lowercase().as_str() {
         "subscribe" => app.lifecycle.subscribe(&user.id, groups).await?,
         "unsubscribe" => app.lifecycle.unsubscribe(&user.id, groups).await?,
         "list" => {}

@@ -105,6 +105,10 @@ pub fn resolve(
     if app_token.as_ref().is_some_and(|token| swapped(token, "xapp-")) {
         return Err("slack: an app-level token begins with xapp-".to_owned());
     }
+    let is_token = |secret: &Secret| !swapped(secret, "xoxb-") || !swapped(secret, "xapp-");
+    if signing_secret.as_ref().is_some_and(|secret| is_token(secret) || secret.expose().len() < 16) {
+        return Err("slack: the signing secret is 32 letters and digits, from Basic Information".to_owned());
+    }
     let api = address(api.as_deref().unwrap_or(API))?;
     Ok(Some(Declared { api, bot_token, signing_secret, app_token }))
 }

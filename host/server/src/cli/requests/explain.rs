@@ -54,8 +54,11 @@ pub(super) async fn explain(context: &Context, gateway: &Gateway, id: &RequestId
     let explanation = answer.read()?;
     text.push_str(&opinions(&explanation));
     for Untold { channel, error } in &explanation.untold {
-        let why = error.as_deref().map(|why| format!(": {}", words::clean(why))).unwrap_or_default();
-        let _ = writeln!(text, "channel {} has still to be told{why}", words::clean(channel));
+        let channel = words::clean(channel);
+        let _ = match error {
+            Some(why) => writeln!(text, "channel {channel} could not be told: {}", words::clean(why)),
+            None => writeln!(text, "channel {channel} has still to be told"),
+        };
     }
     for group in &explanation.unheard {
         let group = words::clean(group);

@@ -6,7 +6,7 @@ use quorate_core::entry::Actor;
 use quorate_core::ids::{ChannelName, RequestId};
 use quorate_core::request::after;
 
-use super::super::{ChannelStatus, DeliveryState, Failed, Tried};
+use super::super::{Became, ChannelStatus, DeliveryState, Failed, Letter, Outcome, Tried};
 use super::world::World;
 
 const T0: Timestamp = Timestamp::UNIX_EPOCH;
@@ -46,7 +46,11 @@ fn due(world: &World, seconds: u64) -> Vec<u64> {
 }
 
 async fn arrived(world: &World, entry: u64) {
-    world.ledger.note_deliveries(&ops(), vec![Tried { entry, failed: None }], T0).await.unwrap();
+    world
+        .ledger
+        .note_deliveries(&ops(), vec![Tried { entry, outcome: Outcome::Told { remark: None } }], T0)
+        .await
+        .unwrap();
 }
 
 /// It is tried again after so many seconds; none: it is given up.
@@ -56,7 +60,7 @@ async fn failed(world: &World, entry: u64, next: Option<u64>) {
         next: next.map(|seconds| after(T0, seconds)),
         rest_until: after(T0, 1),
     };
-    let tried = vec![Tried { entry, failed: Some(failed) }];
+    let tried = vec![Tried { entry, outcome: Outcome::Failed(failed) }];
     world.ledger.note_deliveries(&ops(), tried, T0).await.unwrap();
 }
 
@@ -78,6 +82,40 @@ async fn what_a_request_waits_for_is_its_oldest_message() {
     assert_eq!((due(&world, 0), status(&world).dead), (vec![3], 1));
     arrived(&world, 3).await;
     assert_eq!(world.ledger.next_delivery(&ops()).unwrap(), None);
+}
+
+#[tokio::test]
+async fn one_who_has_to_get_it_later_holds_up_nobody_else_and_is_behind_until_then() {
+    let world = World::new();
+    save(&world, 0).await;
+    let found = vec![told(2, "one"), told(3, "one")];
+    assert!(world.ledger.queue_deliveries(&ops(), (1, 3), found, T0).await.unwrap());
+    let letter = async |became| {
+        let letter = Letter { to: "bob@example.org".to_owned(), became };
+        world.ledger.note_letter(&ops(), 2, letter).await.unwrap();
+    };
+    let partly = async |next: Option<u64>| {
+        let (why, next) = ("greylisted".to_owned(), next.map(|seconds| after(T0, seconds)));
+        let tried = vec![Tried { entry: 2, outcome: Outcome::Partly { why, next } }];
+        world.ledger.note_deliveries(&ops(), tried, T0).await.unwrap();
+    };
+    let second = || world.ledger.deliveries(&ops(), None, None, 10).unwrap().remove(0);
+    letter(Became::Deferred("greylisted".to_owned())).await;
+    partly(Some(10)).await;
+    // The channel does not rest, and the next message goes out, but not to bob.
+    assert_eq!((status(&world).failures, due(&world, 0), due(&world, 10)), (0, vec![3], vec![3, 2]));
+    assert_eq!(status(&world).error.unwrap().0, "greylisted");
+    assert_eq!(world.ledger.behind(&second()).unwrap(), ["bob@example.org".to_owned()].into());
+    assert!(world.ledger.done_letters(&ops(), 2).unwrap().is_empty());
+    assert_eq!(world.ledger.failed_deliveries(&"one".parse().unwrap()).unwrap().len(), 1);
+    // Given up in the end, by everybody it was for.
+    partly(None).await;
+    let first = world.ledger.deliveries(&ops(), None, None, 10).unwrap().remove(1);
+    assert_eq!(
+        (first.state, first.error.as_deref()),
+        (DeliveryState::Dead, Some("bob@example.org: greylisted"))
+    );
+    assert!(world.ledger.behind(&second()).unwrap().is_empty());
 }
 
 #[tokio::test]
