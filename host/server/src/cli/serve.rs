@@ -30,7 +30,7 @@ Examples:
 
 A flag wins over the environment, that over the file, that over the default. The keys of the file
 are the long flags with `_` for `-`, those of the provider under `oidc` without `oidc-`, those of the mail server under `mail`
-(url, password_file, from); and `facts`: where the facts come from that policies ask for (see `quorate facts --help`). The first start prints a set-up token and what to do with it.
+(url, password_file, from), those of the app in Slack under `slack` without `slack-`; and `facts`: where the facts come from that policies ask for (see `quorate facts --help`). The first start prints a set-up token and what to do with it.
 Sessions run as the gateway's own user, who can read the ledger, unless --session-user names another.
 SIGTERM or Ctrl-C ends all sessions, tells their users why, and stops.")]
 pub(super) struct Serve {

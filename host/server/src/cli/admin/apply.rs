@@ -47,7 +47,7 @@ Example file:
   policies:
     four-eyes: {file: four-eyes.wasm, reason: four eyes on production}
 
-Unknown keys are refused, and everything is checked before anything is changed. A resource, rule
+Unknown keys are refused, and what the file says is checked before anything is changed. A resource, rule
 or channel becomes exactly what the file says; of a person, what is left out stays. Secrets and addresses
 that the gateway has are kept; --set-secrets sends them again. The key of a new webhook is printed, once.
 What the file does not name stays, unless --prune.")]
