@@ -99,6 +99,33 @@ fn the_last_active_admin_cannot_be_lost() {
 }
 
 #[test]
+fn an_address_is_one_and_an_old_one_that_is_none_keeps_nobody_from_other_changes() {
+    let with = |email: &str| Profile { email: email.to_owned(), ..profile(&["admin"], true) };
+    let save =
+        |before: Option<&User>, profile| user::save(&root(), before, profile, None, Actor::Gateway, at(0));
+    for good in ["", "ann@example.org", "ann+quorate@sub.example.org", "ann@localhost"] {
+        assert!(save(None, with(good)).is_ok(), "{good}");
+    }
+    let long = format!("{}@example.org", "a".repeat(250));
+    for bad in [
+        "ann",
+        "@example.org",
+        "a@b.c, d@e.f",
+        "Ann <ann@example.org>",
+        "ann@exa mple.org",
+        "a\nb@c.d",
+        &long,
+    ] {
+        assert!(matches!(save(None, with(bad)), Err(Refused::Invalid { what: "email", .. })), "{bad}");
+    }
+    let mut before = user_of(&[admin()]);
+    before.profile.email = "ann".to_owned();
+    let changed = Profile { groups: profile(&["admin", "dba"], true).groups, ..before.profile.clone() };
+    assert!(save(Some(&before), changed).is_ok());
+    assert!(save(Some(&before), with("bob")).is_err());
+}
+
+#[test]
 fn somebody_switched_off_is_no_admin() {
     let off = user::save(&root(), None, profile(&["admin"], false), None, Actor::Gateway, at(0)).unwrap();
     assert!(!user_of(&[off]).is_admin());

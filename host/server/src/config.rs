@@ -361,5 +361,9 @@ mod tests {
         assert!(refused("oidc: {issuer: 'https://id.example.org'}\n").contains("--oidc-client-id"));
         assert!(refused("oidc: {isuer: 'https://id.example.org'}\n").contains("isuer"));
         assert!(refused("mail: {url: 'smtp://localhost'}\n").contains("--mail-from"));
+        // A secret that should not be there is not repeated.
+        let misplaced = refused("listen: 127.0.0.1:0\nmail:\n  password: hunter2\n");
+        assert!(misplaced.contains("`password`") && misplaced.contains("line 3"), "{misplaced}");
+        assert!(!misplaced.contains("hunter2"), "{misplaced}");
     }
 }

@@ -137,5 +137,6 @@ mod tests {
         assert_eq!(email(json!({"email": "ann@example.org", "email_verified": true})), "ann@example.org");
         assert_eq!(email(json!({"email": "ann@example.org"})), "");
         assert_eq!(email(json!({"email": "ann@example.org", "email_verified": false})), "");
+        assert_eq!(email(json!({"email": "Ann <ann@example.org>", "email_verified": true})), "");
     }
 }

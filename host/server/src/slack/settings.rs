@@ -137,7 +137,7 @@ mod tests {
     }
 
     const BOT: (&str, &str) = ("QUORATE_SLACK_BOT_TOKEN", "xoxb-1");
-    const SIGNING: (&str, &str) = ("QUORATE_SLACK_SIGNING_SECRET", "8f74");
+    const SIGNING: (&str, &str) = ("QUORATE_SLACK_SIGNING_SECRET", "8f742231b10e8888abcd99yyyzzz85a5");
     const APP: (&str, &str) = ("QUORATE_SLACK_APP_TOKEN", "xapp-1");
 
     #[test]
@@ -151,6 +151,8 @@ mod tests {
             (&[BOT], None, "signing secret"),
             (&[("QUORATE_SLACK_BOT_TOKEN", "xapp-1"), SIGNING], None, "xoxb-"),
             (&[BOT, ("QUORATE_SLACK_APP_TOKEN", "xoxb-1")], None, "xapp-"),
+            (&[BOT, ("QUORATE_SLACK_SIGNING_SECRET", "xoxb-2147483647-31415")], None, "Basic Information"),
+            (&[BOT, ("QUORATE_SLACK_SIGNING_SECRET", "x")], None, "Basic Information"),
             (&[BOT, SIGNING], Some("http://slack.com/api"), "https://"),
             (&[BOT, SIGNING], Some("slack.com"), "https://"),
         ] {
