@@ -408,8 +408,11 @@ async fn what_a_channel_was_not_told_shows_in_the_metrics_and_on_the_request() {
     let explained = async |who: &str| {
         world.get(who, &format!("requests/{id}/explain")).await.good().body["untold"].clone()
     };
-    assert_eq!(explained("audrey").await, json!([{ "channel": "pager", "error": "it answered 500" }]));
-    assert_eq!(explained("ann").await, json!([{ "channel": "pager", "error": null }]));
+    assert_eq!(
+        explained("audrey").await,
+        json!([{ "channel": "pager", "error": "it answered 500", "given_up": false }])
+    );
+    assert_eq!(explained("ann").await, json!([{ "channel": "pager", "error": null, "given_up": false }]));
     receiver.answers(200, &[]);
     world.clock.advance(60);
     told(&world, &receiver, 1).await;
@@ -418,7 +421,7 @@ async fn what_a_channel_was_not_told_shows_in_the_metrics_and_on_the_request() {
 
     // A channel that a resource names and that is not there hears of nothing, and that is said too.
     world.bare_resource("prod", json!({ "plugins": ["nobody"] })).await;
-    let missing = json!([{ "channel": "nobody", "error": "there is no such channel" }]);
+    let missing = json!([{ "channel": "nobody", "error": "there is no such channel", "given_up": true }]);
     assert_eq!(explained("audrey").await, missing);
     world.cancel("ann", &id).await.good();
     assert_eq!(explained("audrey").await, json!([]));

@@ -152,7 +152,7 @@ async fn needs_smtp_one_who_is_refused_keeps_nobody_from_being_told() {
     told(&world, &postbox, 3).await;
     assert_eq!(postbox.recipients(), addresses(&["bea", "sam", "sue"]));
     let why = "1 of 4 recipients were refused, the first bob@example.org: it answered 550 no such mailbox";
-    assert_eq!(untold(&world, &id).await, json!([{ "channel": "post", "error": why }]));
+    assert_eq!(untold(&world, &id).await, json!([{ "channel": "post", "error": why, "given_up": true }]));
     let page = world.seen("root", &format!("/requests/{id}")).await.1;
     assert!(page.contains("no such mailbox"), "{page}");
     let status = until_status(&world, "failures", json!(0)).await;
@@ -210,11 +210,11 @@ async fn needs_smtp_one_who_has_to_wait_holds_up_nobody_else_and_gets_everything
     // everything in its order.
     postbox.set(&json!({}));
     world.restart_after(60).await;
-    while to("bob").len() < 5 {
-        let before = to("bob").len();
-        world.clock.advance(60);
-        world.eventually("bob hears more", async || (to("bob").len() > before).then_some(())).await;
-    }
+    world
+        .eventually("bob has all of it, one right behind the other", async || {
+            (to("bob").len() == 5).then_some(())
+        })
+        .await;
     until_status(&world, "waiting", json!(0)).await;
     assert_eq!(of_first(to("bob")), told);
     assert_eq!((to("bob").len(), to("sam").len()), (5, 5));
@@ -251,6 +251,23 @@ async fn needs_smtp_a_server_that_is_down_for_two_hours_loses_nothing() {
         })
         .collect();
     assert_eq!(each.len(), 20, "somebody was told twice");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn needs_smtp_one_whom_the_server_never_answers_about_comes_last() {
+    let postbox = Postbox::start(json!({ "hang": ["bob@example.org"] })).await;
+    let world = world(Declared { patience: Duration::from_secs(1), ..postbox.declared() }).await;
+    channel(&world, json!({ "to": ["bob@example.org", "sam@example.org"] })).await;
+    let id = world.ask("ann", "prod", "1h").await.good().id();
+    until_status(&world, "failures", json!(1)).await;
+    world.clock.advance(60);
+    // The others are told, also of what follows.
+    world.cancel("ann", &id).await.good();
+    world.eventually("both for sam", async || (postbox.messages().len() == 2).then_some(())).await;
+    assert_eq!(postbox.recipients(), addresses(&["sam", "sam"]));
+    let error = untold(&world, &id).await[0]["error"].as_str().unwrap().to_owned();
+    assert_eq!(error, "bob@example.org: it did not answer within 1 seconds");
     world.finish().await;
 }
 
@@ -396,7 +413,8 @@ async fn needs_smtp_nobody_who_could_be_written_to_is_said_on_the_request() {
     }
     let id = world.ask("ann", "prod", "1h").await.good().id();
     until_status(&world, "dead", json!(1)).await;
-    let why = json!([{ "channel": "post", "error": "nobody it concerns has an e-mail address" }]);
+    let error = "nobody it concerns has an e-mail address";
+    let why = json!([{ "channel": "post", "error": error, "given_up": true }]);
     assert_eq!(untold(&world, &id).await, why);
     // That is not the channel's fault, and later messages have somebody.
     world.cancel("ann", &id).await.good();

@@ -4,6 +4,7 @@
 //
 // FOLDER/settings.json is read for each recipient, and when it starts:
 //   refuse, defer: addresses that are refused for good, or for now
+//   hang: addresses about which it never answers
 //   user, password: nobody else gives it anything
 //   delay_ms: how long it thinks about each
 //   most: how many messages it takes over one connection, which it then ends
@@ -44,7 +45,8 @@ const server = new SMTPServer({
     answer(refusal(535, `no ${auth.username} with ${auth.password} here`));
   },
   onRcptTo({ address }, _, answer) {
-    const { refuse = [], defer = [], delay_ms = 0 } = settings();
+    const { refuse = [], defer = [], hang = [], delay_ms = 0 } = settings();
+    if (hang.includes(address)) return;
     if (refuse.includes(address)) return answer(refusal(550, 'no such mailbox'));
     if (defer.includes(address)) return answer(refusal(451, 'come back later'));
     setTimeout(answer, delay_ms);

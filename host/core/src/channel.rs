@@ -137,7 +137,8 @@ pub fn is_email(text: &str) -> bool {
     text.len() <= EMAIL_BYTES_MAX
         && text.chars().all(plain)
         && split.is_some_and(|(name, host)| {
-            !name.is_empty() && !name.contains('@') && !host.is_empty() && !host.starts_with(['.', '-'])
+            let whole = |text: &str| text.split('.').all(|part| !part.is_empty());
+            name.len() <= 64 && whole(name) && !name.contains('@') && whole(host) && !host.starts_with('-')
         })
 }
 

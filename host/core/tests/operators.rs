@@ -113,6 +113,10 @@ fn an_address_is_one_and_an_old_one_that_is_none_keeps_nobody_from_other_changes
         "a@b.c, d@e.f",
         "Ann <ann@example.org>",
         "ann@exa mple.org",
+        "a@b..c",
+        "a..b@c.de",
+        "a@b.de.",
+        ".a@b.de",
         "a\nb@c.d",
         &long,
     ] {

@@ -43,6 +43,8 @@ pub enum Untaken {
     Refused(String),
     /// For this recipient, and for now.
     Deferred(String),
+    /// Nobody knows, since the connection was lost once it had been named.
+    Lost(String),
     /// Whoever it is for: the server, or the way to it.
     Broken(String),
 }
@@ -167,14 +169,15 @@ impl Connection<'_> {
     pub async fn hand_over(&mut self, to: &Address, message: &[u8]) -> Result<(), Untaken> {
         self.messages += 1;
         match self.server.in_time(say(&mut self.smtp, &self.server.declared.from.email, to, message)).await {
-            Err(late) => Err(Untaken::Broken(late)),
+            Err(late) => Err(Untaken::Lost(late)),
             Ok(Ok(())) => Ok(()),
             Ok(Err((stage, error))) => {
                 let why = self.server.why(&error);
                 match stage {
                     Stage::Recipient if error.is_permanent() => Err(Untaken::Refused(why)),
                     Stage::Recipient if error.is_transient() => Err(Untaken::Deferred(why)),
-                    Stage::Recipient | Stage::Sender => Err(Untaken::Broken(why)),
+                    Stage::Recipient => Err(Untaken::Lost(why)),
+                    Stage::Sender => Err(Untaken::Broken(why)),
                 }
             }
         }

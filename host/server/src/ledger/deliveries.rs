@@ -59,6 +59,10 @@ CREATE TABLE letters (
 
 /// What was added for messages that some of those they are for have to get later.
 pub(super) const PARTLY: &str = "
+CREATE TABLE IF NOT EXISTS letters (
+    channel TEXT NOT NULL, entry INTEGER NOT NULL, recipient TEXT NOT NULL, refused TEXT,
+    PRIMARY KEY (channel, entry, recipient)
+) STRICT;
 -- 1: the others were told, and what follows it need not wait
 ALTER TABLE deliveries ADD COLUMN partly INTEGER NOT NULL DEFAULT 0;
 -- why they have to get it later; null: there is an answer for good
@@ -479,6 +483,15 @@ fn note(
                 why,
                 matches!(outcome, Outcome::Partly { .. }),
             ])?;
+    }
+    // Who got something at last gets what follows it right behind.
+    for Tried { entry, .. } in tried.iter().filter(|one| matches!(one.outcome, Outcome::Told { .. })) {
+        transaction
+            .prepare_cached(
+                "UPDATE deliveries SET next = 0 WHERE channel = ?1 AND state = 'waiting' AND partly AND request =
+                    (SELECT request FROM deliveries WHERE channel = ?1 AND entry = ?2 AND partly)",
+            )?
+            .execute(params![name, int(*entry)])?;
     }
     let failed = tried.iter().filter_map(|one| match &one.outcome {
         Outcome::Failed(failed) => Some(failed),

@@ -4,7 +4,7 @@
 //! What became of the delivery as a whole follows from it: told where anybody was told, given up
 //! where everybody refused.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use quorate_core::ids::ChannelName;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -62,20 +62,26 @@ impl Ledger {
 }
 
 impl Reader {
-    /// Whose messages about an entry need no more doing.
-    pub fn done_letters(&self, channel: &ChannelName, entry: u64) -> Result<BTreeSet<String>, ReadError> {
-        let sql = "SELECT recipient FROM letters WHERE channel = ?1 AND entry = ?2 AND deferred IS NULL";
-        let rows = self.rows(sql, params![channel.as_str(), int(entry)], |row| row.get(0))?;
-        Ok(rows.into_iter().collect())
+    /// To whom a message about an entry was handed over, and why they have to get it later; none: it
+    /// needs no more doing.
+    pub fn letters(
+        &self,
+        channel: &ChannelName,
+        entry: u64,
+    ) -> Result<BTreeMap<String, Option<String>>, ReadError> {
+        let sql = "SELECT recipient, deferred FROM letters WHERE channel = ?1 AND entry = ?2";
+        let of = params![channel.as_str(), int(entry)];
+        Ok(self.rows(sql, of, |row| Ok((row.get(0)?, row.get(1)?)))?.into_iter().collect())
     }
 
-    /// Who has still to get a message about an earlier entry of the same request.
-    pub fn behind(&self, delivery: &Delivery) -> Result<BTreeSet<String>, ReadError> {
-        let sql = "SELECT l.recipient FROM deliveries d JOIN letters l ON l.channel = d.channel AND l.entry = d.entry
+    /// Who has still to get a message about an earlier entry of the same request, and why.
+    pub fn behind(&self, delivery: &Delivery) -> Result<BTreeMap<String, String>, ReadError> {
+        let sql = "SELECT l.recipient, l.deferred FROM deliveries d
+                   JOIN letters l ON l.channel = d.channel AND l.entry = d.entry
                    WHERE d.channel = ?1 AND d.request = ?2 AND d.state = 'waiting' AND d.entry < ?3
                        AND l.deferred IS NOT NULL";
         let of = params![delivery.channel.as_str(), delivery.request.as_str(), int(delivery.entry)];
-        Ok(self.rows(sql, of, |row| row.get(0))?.into_iter().collect())
+        Ok(self.rows(sql, of, |row| Ok((row.get(0)?, row.get(1)?)))?.into_iter().collect())
     }
 }
 

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::view::RequestView;
 use super::{Error, Lifecycle};
+use crate::ledger::DeliveryState;
 
 /// Why a request stands where it stands.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -39,6 +40,8 @@ pub struct Untold {
     pub channel: String,
     /// Why, for auditors and admins; none: it was not tried yet.
     pub error: Option<String>,
+    /// Whether it is not tried again: it could not be told at all, or not to everybody.
+    pub given_up: bool,
 }
 
 /// What one policy said.
@@ -139,11 +142,14 @@ impl Lifecycle {
     /// Each channel once, with the newest reason; and, of a request that waits, those that its
     /// resource names and that are not there.
     fn untold(&self, request: &Request) -> Result<Vec<Untold>, Error> {
-        let mut by_channel = BTreeMap::<String, Option<String>>::new();
+        let mut by_channel = BTreeMap::<String, Untold>::new();
+        let untold = |channel: &str| Untold { channel: channel.to_owned(), error: None, given_up: true };
         for failed in self.0.ledger.failed_deliveries(&request.id)? {
-            let why = by_channel.entry(failed.channel.to_string()).or_default();
+            let channel = failed.channel.as_str();
+            let one = by_channel.entry(channel.to_owned()).or_insert_with(|| untold(channel));
             // What waits behind it was not tried.
-            *why = failed.error.or(why.take());
+            one.error = failed.error.or(one.error.take());
+            one.given_up &= failed.state != DeliveryState::Waiting;
         }
         let resource = self.0.ledger.resource(&request.asked.resource)?;
         let waits = resource.filter(|_| matches!(request.state, State::Pending));
@@ -151,10 +157,11 @@ impl Lifecycle {
             let name = plugin.parse::<ChannelName>().ok();
             let found = name.map(|name| self.0.ledger.channel(&name)).transpose()?.flatten();
             if found.is_none() {
-                by_channel.insert(plugin, Some("there is no such channel".to_owned()));
+                let error = Some("there is no such channel".to_owned());
+                by_channel.insert(plugin.clone(), Untold { error, ..untold(&plugin) });
             }
         }
-        Ok(by_channel.into_iter().map(|(channel, error)| Untold { channel, error }).collect())
+        Ok(by_channel.into_values().collect())
     }
 }
 

@@ -29,9 +29,6 @@ const NO_SERVER: &str = "this gateway has no mail server: it takes --smtp-url an
 /// Why nobody is told.
 const NOBODY: &str = "nobody it concerns has an e-mail address";
 
-/// Why somebody who has to get an earlier message of the same request later gets this one later too.
-const BEHIND: &str = "an earlier message has to arrive first";
-
 /// Tells everybody who was not told yet.
 pub(super) async fn tell(
     notifier: &Notifier,
@@ -49,22 +46,28 @@ pub(super) async fn tell(
         }
         return Ok(Ok(None));
     }
-    let (done, behind) = (ledger.done_letters(channel, entry)?, ledger.behind(&news.delivery)?);
-    let (late, left): (Vec<&String>, Vec<&String>) =
-        recipients.difference(&done).partition(|to| behind.contains(*to));
-    for to in &late {
-        let letter = ledger::Letter { to: (*to).clone(), became: Became::Deferred(BEHIND.to_owned()) };
+    let (letters, behind) = (ledger.letters(channel, entry)?, ledger.behind(&news.delivery)?);
+    let is_done = |to: &&String| letters.get(*to).is_some_and(Option::is_none);
+    let (late, mut left): (Vec<&String>, Vec<&String>) =
+        recipients.iter().filter(|to| !is_done(to)).partition(|to| behind.contains_key(*to));
+    // Whoever could not be told before comes last.
+    left.sort_by_key(|to| letters.contains_key(*to));
+    let mut deferred = Vec::new();
+    for to in late {
+        // What is earlier has to arrive first, and why it does not is why this does not.
+        let why = behind[to].clone();
+        deferred.push(format!("{to}: {why}"));
+        let letter = ledger::Letter { to: to.clone(), became: Became::Deferred(why) };
         ledger.note_letter(channel, entry, letter).await?;
     }
     if left.is_empty() {
-        let late: Vec<String> = late.iter().map(|to| format!("{to}: {BEHIND}")).collect();
-        return Ok(later(&late).map_or(Ok(None), Err));
+        return Ok(later(&deferred).map_or(Ok(None), Err));
     }
     let letter = match Letter::about(news, channel, first_digest(ledger, news)?) {
         Ok(letter) => letter,
         Err(error) => return Ok(Err(format!("the message cannot be written: {error}").into())),
     };
-    hand_over(notifier, server, (channel, entry), &left, &late, &letter).await
+    hand_over(notifier, server, (channel, entry), &left, deferred, &letter).await
 }
 
 /// That somebody has to get it later, and why.
@@ -101,7 +104,10 @@ pub(super) async fn test(
             Ok(address) => connection.hand_over(&address, &letter.to(server.from(), one, now)).await,
             Err(error) => Err(Untaken::Refused(error.to_string())),
         };
-        if let Err(Untaken::Refused(why) | Untaken::Deferred(why) | Untaken::Broken(why)) = taken {
+        if let Err(
+            Untaken::Refused(why) | Untaken::Deferred(why) | Untaken::Lost(why) | Untaken::Broken(why),
+        ) = taken
+        {
             return Ok(Err(format!("{one}: {why}").into()));
         }
     }
@@ -115,7 +121,7 @@ async fn hand_over(
     server: &Server,
     (channel, entry): (&ChannelName, u64),
     left: &[&String],
-    late: &[&String],
+    mut deferred: Vec<String>,
     letter: &Letter,
 ) -> Result<Sent, Error> {
     let mut connection = match server.connect().await {
@@ -123,8 +129,7 @@ async fn hand_over(
         Err(why) => return Ok(Err(why.into())),
     };
     let (ledger, now) = (notifier.lifecycle.ledger(), notifier.clock.now());
-    let mut deferred: Vec<String> = late.iter().map(|to| format!("{to}: {BEHIND}")).collect();
-    for &to in left {
+    for (nth, &to) in left.iter().enumerate() {
         let taken = match mail::address(to) {
             Ok(address) => connection.hand_over(&address, &letter.to(server.from(), to, now)).await,
             Err(error) => Err(Untaken::Refused(error.to_string())),
@@ -139,6 +144,14 @@ async fn hand_over(
             Err(Untaken::Deferred(why)) => {
                 deferred.push(format!("{to}: {why}"));
                 Became::Deferred(why)
+            }
+            // It may be about this one: the others come first the next time.
+            Err(Untaken::Lost(why)) => {
+                deferred.push(format!("{to}: {why}"));
+                let became = Became::Deferred(why.clone());
+                ledger.note_letter(channel, entry, ledger::Letter { to: to.clone(), became }).await?;
+                let was_last = nth + 1 == left.len();
+                return Ok(later(&deferred).filter(|_| was_last).map_or(Err(why.into()), Err));
             }
             Err(Untaken::Broken(why)) => return Ok(Err(why.into())),
         };

@@ -192,6 +192,7 @@ struct Status {
     dead: u64,
     failures: u64,
     last_error: Option<String>,
+    last_error_at: Option<Timestamp>,
     last_success_at: Option<Timestamp>,
 }
 
@@ -201,9 +202,12 @@ async fn list(context: &Context) -> Ending {
     let shown: Vec<Shown> = Answer::of(items.clone()).read()?;
     let now = context.clock.now();
     let rows = shown.into_iter().map(|one| {
-        let Status { waiting, dead, failures, last_error, last_success_at } = one.status;
+        let Status { waiting, dead, failures, last_error, last_error_at, last_success_at } = one.status;
         let does = match (failures, last_error, last_success_at) {
             (1.., Some(why), _) => format!("fails: {}", words::clean(&why)),
+            (_, Some(why), _) if waiting > 0 && last_error_at > last_success_at => {
+                format!("waits: {}", words::clean(&why))
+            }
             (_, _, Some(at)) => format!("arrived {}", words::relative(at, now)),
             _ => "nothing sent yet".to_owned(),
         };

@@ -29,6 +29,7 @@ struct Explanation {
 struct Untold {
     channel: String,
     error: Option<String>,
+    given_up: bool,
 }
 
 #[derive(Deserialize)]
@@ -53,10 +54,11 @@ pub(super) async fn explain(context: &Context, gateway: &Gateway, id: &RequestId
     let mut text = page(context, &request)?;
     let explanation = answer.read()?;
     text.push_str(&opinions(&explanation));
-    for Untold { channel, error } in &explanation.untold {
+    for Untold { channel, error, given_up } in &explanation.untold {
         let channel = words::clean(channel);
         let _ = match error {
             Some(why) => writeln!(text, "channel {channel} could not be told: {}", words::clean(why)),
+            None if *given_up => writeln!(text, "channel {channel} could not be told"),
             None => writeln!(text, "channel {channel} has still to be told"),
         };
     }
