@@ -167,8 +167,19 @@ impl Server {
 impl Connection<'_> {
     /// Hands a message for one recipient over. Once it answers well, the server has it.
     pub async fn hand_over(&mut self, to: &Address, message: &[u8]) -> Result<(), Untaken> {
+        let (server, is_used) = (self.server, self.messages > 0);
         self.messages += 1;
-        match self.server.in_time(say(&mut self.smtp, &self.server.declared.from.email, to, message)).await {
+        let from = &server.declared.from.email;
+        let mut said = server.in_time(say(&mut self.smtp, from, to, message)).await;
+        // The server ended a connection that it had taken messages over: nothing is lost, and there
+        // are others.
+        if is_used && matches!(said, Ok(Err((Stage::Sender, _)))) {
+            let fresh = server.in_time(server.greet()).await.map_err(Untaken::Broken)?;
+            self.smtp = fresh.map_err(|error| Untaken::Broken(server.why(&error)))?;
+            self.messages = 1;
+            said = server.in_time(say(&mut self.smtp, from, to, message)).await;
+        }
+        match said {
             Err(late) => Err(Untaken::Lost(late)),
             Ok(Ok(())) => Ok(()),
             Ok(Err((stage, error))) => {
