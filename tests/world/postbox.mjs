@@ -7,7 +7,7 @@
 //   hang: addresses about which it never answers
 //   user, password: nobody else gives it anything
 //   delay_ms: how long it thinks about each
-//   most: how many messages it takes over one connection, which it then ends
+//   most: how many messages it takes over one connection; it ends that when the next is named
 //   silent: it takes what it is given and never says so
 //   starttls: whether it offers TLS, with a certificate that nobody knows
 //   key, cert: files with the key and certificate to do so; `tls`: from the first byte
@@ -44,6 +44,11 @@ const server = new SMTPServer({
     // A server that says too much.
     answer(refusal(535, `no ${auth.username} with ${auth.password} here`));
   },
+  onMailFrom(_, session, answer) {
+    const { most = Infinity } = settings();
+    if ((counts.get(session.id) ?? 0) < most) return answer();
+    for (const one of server.connections) if (one.id === session.id) one.close();
+  },
   onRcptTo({ address }, _, answer) {
     const { refuse = [], defer = [], hang = [], delay_ms = 0 } = settings();
     if (hang.includes(address)) return;
@@ -76,11 +81,8 @@ const server = new SMTPServer({
       source: source.toString('latin1'),
     };
     appendFileSync(`${folder}/messages`, `${JSON.stringify(message)}\n`);
-    const { silent, most = Infinity } = settings();
-    if (!silent) answer();
-    const count = (counts.get(session.id) ?? 0) + 1;
-    counts.set(session.id, count);
-    if (count >= most) for (const one of server.connections) if (one.id === session.id) setTimeout(() => one.close());
+    counts.set(session.id, (counts.get(session.id) ?? 0) + 1);
+    if (!settings().silent) answer();
   },
 });
 server.on('error', () => {});
